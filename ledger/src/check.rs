@@ -1,0 +1,198 @@
+//! What a transaction shows by itself: its shape, then its signatures. Knows the network's parameters and no state.
+//!
+//! `TxEnvelope -> ShapedTx -> SoundTx`: signatures are verified many at a time, which halves their cost, so a shape that
+//! passed waits in a type of its own until its signatures have too.
+
+mod register;
+pub(crate) mod signatures;
+pub(crate) mod standing;
+
+use crate::error::TxError;
+use crate::params::Params;
+use crate::tx::{SignedTx, TxBody, TxEnvelope};
+use holdfast_por::{PROOF_VERSION, openings_digest};
+use holdfast_primitives::limits::TX_BYTES_MAX;
+use holdfast_primitives::{Amount, Signature, TxId, merkle};
+use std::collections::BTreeSet;
+
+pub(crate) use register::{escrow, placement_counts};
+
+/// A transaction whose shape holds and whose signatures wait to be verified.
+pub(crate) struct ShapedTx {
+    envelope: TxEnvelope,
+    id: TxId,
+    bytes: Vec<u8>,
+}
+
+/// A transaction that holds by itself: shape, fee for its bytes, and every signature in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoundTx {
+    envelope: TxEnvelope,
+    id: TxId,
+    leaf: [u8; 32],
+    signed_bytes: usize,
+}
+
+impl ShapedTx {
+    /// Checks everything that needs neither a signature nor the state.
+    pub(crate) fn check(params: &Params, envelope: TxEnvelope) -> Result<Self, TxError> {
+        let bytes = envelope.signed.to_bytes();
+        if bytes.len() > TX_BYTES_MAX {
+            return Err(TxError::TooLarge { bytes: bytes.len(), limit: TX_BYTES_MAX });
+        }
+        check_fee(params, &envelope.signed, bytes.len())?;
+        check_body(params, &envelope)?;
+        let id = SignedTx::id_of(&bytes);
+        Ok(Self { envelope, id, bytes })
+    }
+
+    /// The transaction.
+    pub(crate) const fn signed(&self) -> &SignedTx {
+        &self.envelope.signed
+    }
+
+    /// What the sender signed: the bytes without the signature, which stands last.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len() - Signature::BYTES]
+    }
+
+    /// Only for the verifier of signatures, once they hold.
+    pub(crate) fn into_sound(self) -> SoundTx {
+        let leaf = merkle::leaf(&self.bytes);
+        SoundTx { envelope: self.envelope, id: self.id, leaf, signed_bytes: self.bytes.len() }
+    }
+}
+
+impl SoundTx {
+    /// The transaction.
+    pub const fn signed(&self) -> &SignedTx {
+        &self.envelope.signed
+    }
+
+    /// The openings beside it; empty unless it is a proof.
+    pub fn openings(&self) -> &[u8] {
+        &self.envelope.openings
+    }
+
+    /// The transaction as it travels.
+    pub const fn envelope(&self) -> &TxEnvelope {
+        &self.envelope
+    }
+
+    /// The transaction as it travels, without a copy.
+    pub fn into_envelope(self) -> TxEnvelope {
+        self.envelope
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> TxId {
+        self.id
+    }
+
+    /// Its leaf in the header's transaction tree.
+    pub const fn leaf(&self) -> [u8; 32] {
+        self.leaf
+    }
+
+    /// Whether it is a part of a proof.
+    pub const fn is_proof(&self) -> bool {
+        matches!(self.envelope.signed.tx.body, TxBody::Prove { .. })
+    }
+
+    /// Bytes that it takes in a block, its openings and their length prefix included.
+    pub fn block_bytes(&self) -> usize {
+        self.signed_bytes + if self.is_proof() { 4 + self.envelope.openings.len() } else { 0 }
+    }
+}
+
+/// A proof pays at settlement instead: a valid proof is never kept out for want of a fee (DESIGN section 5).
+fn check_fee(params: &Params, signed: &SignedTx, bytes: usize) -> Result<(), TxError> {
+    if matches!(signed.tx.body, TxBody::Prove { .. }) {
+        return Ok(());
+    }
+    let needed = params.fee_per_byte.checked_mul(bytes as u64).unwrap_or(Amount::grains(u64::MAX));
+    if signed.tx.fee < needed {
+        return Err(TxError::FeeTooLow { fee: signed.tx.fee, needed, bytes });
+    }
+    Ok(())
+}
+
+fn check_body(params: &Params, envelope: &TxEnvelope) -> Result<(), TxError> {
+    let tx = &envelope.signed.tx;
+    if !envelope.openings.is_empty() && !matches!(tx.body, TxBody::Prove { .. }) {
+        return Err(TxError::OpeningsUnexpected { bytes: envelope.openings.len() });
+    }
+    match &tx.body {
+        TxBody::Transfer { amount, .. } if amount.is_zero() => Err(TxError::TransferNothing),
+        TxBody::Transfer { .. } => Ok(()),
+        TxBody::HolderJoin { quota_bytes, price, deposit } => check_join(params, *quota_bytes, *price, *deposit),
+        TxBody::HolderUpdate { price, .. } if price.is_zero() => Err(TxError::HolderPriceZero),
+        TxBody::HolderUpdate { .. } => Ok(()),
+        TxBody::Register(registration) => register::check(params, &tx.sender, registration),
+        TxBody::Release { ordinals, catalog_head } => check_release(ordinals, catalog_head.is_some()),
+        TxBody::DeclareFaulty { batches } => check_declare(batches),
+        TxBody::Prove { .. } => check_prove(envelope),
+    }
+}
+
+fn check_join(params: &Params, quota_bytes: u64, price: Amount, deposit: Amount) -> Result<(), TxError> {
+    if price.is_zero() {
+        return Err(TxError::HolderPriceZero);
+    }
+    if quota_bytes == 0 {
+        return Err(TxError::HolderQuotaZero);
+    }
+    if deposit < params.holder_bond {
+        return Err(TxError::DepositBelowBond { deposit, bond: params.holder_bond });
+    }
+    Ok(())
+}
+
+fn check_release(ordinals: &[u32], has_catalog_head: bool) -> Result<(), TxError> {
+    if ordinals.is_empty() && !has_catalog_head {
+        return Err(TxError::ReleaseNothing);
+    }
+    match first_repeated(ordinals) {
+        Some(&ordinal) => Err(TxError::ReleaseTwice { ordinal }),
+        None => Ok(()),
+    }
+}
+
+fn check_declare(batches: &[(u8, u32)]) -> Result<(), TxError> {
+    if batches.is_empty() {
+        return Err(TxError::DeclareNothing);
+    }
+    match first_repeated(batches) {
+        Some(&(batch_log2, slot)) => Err(TxError::DeclareTwice { batch_log2, slot }),
+        None => Ok(()),
+    }
+}
+
+fn check_prove(envelope: &TxEnvelope) -> Result<(), TxError> {
+    let tx = &envelope.signed.tx;
+    let TxBody::Prove { part, openings_digest: stated } = &tx.body else {
+        unreachable!("the caller matched a proof");
+    };
+    if tx.sequence != 0 {
+        return Err(TxError::ProofSequence { sequence: tx.sequence });
+    }
+    if !tx.fee.is_zero() {
+        return Err(TxError::ProofFee { fee: tx.fee });
+    }
+    if part.version != PROOF_VERSION {
+        return Err(TxError::ProofVersion { version: part.version });
+    }
+    if part.holder != tx.sender {
+        return Err(TxError::ProofSender { sender: tx.sender, holder: part.holder });
+    }
+    let found = openings_digest(&envelope.openings);
+    if found != *stated {
+        return Err(TxError::OpeningsDigest { found, stated: *stated });
+    }
+    Ok(())
+}
+
+fn first_repeated<T: Ord>(items: &[T]) -> Option<&T> {
+    let mut seen = BTreeSet::new();
+    items.iter().find(|item| !seen.insert(*item))
+}

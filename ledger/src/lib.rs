@@ -1,0 +1,60 @@
+//! Floor 1: the rule book. What a valid block is, and what it changes.
+//!
+//! Pure and sync: takes values (state, block, time, bytes) and returns values (verdict, new state, changes, events).
+//! It must never know a clock, a disk, a socket or the consensus engine.
+//!
+//! | story | read |
+//! |---|---|
+//! | a transaction is admitted | [`sound`] -> [`SoundTx`] -> [`admit_sound`] -> [`AdmittedTx`] (one at a time: [`admit`]) |
+//! | a block is built or checked | [`build_block`] or [`check_block`] -> [`CheckedBlock`] -> [`Applied`] |
+//! | a round turns | `round.rs`: freeze, seed, settle, in every block before its transactions |
+//! | a round is audited | [`audit_round_rows`], [`audit_holder`], [`audit_payments`] |
+//! | the state is kept and proved | [`State`], [`Diff`], [`StateProof`] |
+
+mod admit;
+mod audit;
+mod block;
+mod build;
+mod check;
+mod check_block;
+mod checked;
+mod diff;
+mod error;
+mod execute;
+mod merkle_vec;
+mod pages;
+mod params;
+mod records;
+mod round;
+mod state;
+mod state_proof;
+pub mod statement;
+mod trees;
+mod tx;
+
+pub use admit::{AdmittedTx, admit, admit_sound, sound};
+pub use audit::{
+    AuditError, HolderAudit, HolderClaim, LostBatch, PaymentClaim, SlotEvidence, audit_holder, audit_payments,
+    audit_round_rows, slot_evidence,
+};
+pub use block::*;
+pub use build::{Built, Proposer, build_block};
+pub use check::SoundTx;
+pub use check::standing::Pending;
+pub use check_block::check_block;
+pub use checked::{Applied, CheckedBlock};
+pub use diff::{Diff, RECORD_BYTES_MAX, Table};
+pub use error::{BlockError, PlacementRule, SegmentRule, TxError};
+pub use execute::{BlockContext, Executed, execute};
+pub use merkle_vec::{Hash, MerkleVec, verify_record};
+pub use params::*;
+pub use records::*;
+pub use state::{EachRecord, GenesisError, LoadError, State, StateRoots, StateSource};
+pub use state_proof::{
+    PATH_HASHES_MAX, PROVABLE_RECORD_BYTES_MAX, Place, RecordKey, StateProof, StateProofError, VectorPath,
+};
+pub use trees::{
+    INCLUSION_LEVELS_MAX, InclusionProof, event_proof, inclusion_proof, leaves_root, row_leaves, rows_root, tx_proof,
+    verify_inclusion,
+};
+pub use tx::*;

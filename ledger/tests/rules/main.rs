@@ -1,0 +1,20 @@
+//! The rule book from outside: every rule has its breaker, money is recounted after every block, and every block is built
+//! and checked by the same rules, byte for byte.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod any_bytes;
+mod audits;
+mod blocks;
+mod disk;
+mod first_block;
+mod footprints;
+mod inclusion;
+mod market;
+mod oracle;
+mod rounds;
+mod shape;
+mod signing;
+mod standing;
+mod storm;
+mod vault;
+mod villains;

@@ -1,0 +1,203 @@
+//! What only the state can tell: one breaker per rule, in the order of the rules.
+
+use crate::market::{Market, PRICE, STAKE, address};
+use crate::signing::Deal;
+use holdfast_ledger::{Tx, TxBody, TxEnvelope};
+use holdfast_primitives::{Amount, Bounded, RoundNo};
+
+pub type Breaker = (&'static str, fn(&mut Market) -> TxEnvelope);
+
+pub const BREAKERS: &[Breaker] = &[
+    ("expired", |market| {
+        let expires = market.next_height().previous().unwrap();
+        altered(market, "alice", |tx| tx.expires = expires)
+    }),
+    ("unknown_sender", |market| market.transfer("nobody", "bob", 1)),
+    ("wrong_sequence", |market| altered(market, "alice", |tx| tx.sequence += 1)),
+    ("cost_overflow", |market| market.transfer("alice", "bob", u64::MAX)),
+    ("cost_overflow", |market| {
+        let dear = Amount::grains(u64::MAX / 20);
+        let deals = ["carol", "dave", "erin"].map(|holder| Deal { price: dear, ..Deal::with(holder) });
+        market.register("alice", 20, 1, &deals)
+    }),
+    ("balance_too_low", |market| market.transfer("bob", "alice", STAKE.get())),
+    ("holder_already", |market| market.join("carol")),
+    ("not_a_holder", |market| update(market, "bob", 1, Amount::ZERO)),
+    ("not_a_holder", |market| declare(market, "bob", 20, 0)),
+    ("not_a_holder", |market| {
+        market.freeze_and_seed();
+        stolen_proof(market, "bob")
+    }),
+    ("quota_below_used", |market| update(market, "carol", (2 << 20) - 1, Amount::ZERO)),
+    ("deposit_not_free", |market| {
+        // Ten HOLD less the bond of one HOLD, less two batches' price for ten rounds.
+        let free = 9_000_000_000 - 2 * 10 * PRICE.get();
+        update(market, "carol", 2 << 20, Amount::grains(free + 1))
+    }),
+    ("wrong_ordinal", |market| {
+        let mut register = market.registration("alice", 20, 1, &["carol", "dave", "erin"].map(Deal::with));
+        register.first_ordinal = 1;
+        market.tx("alice", TxBody::Register(register))
+    }),
+    ("quote_expired", |market| {
+        let deal = Deal { expires: market.next_height().previous().unwrap(), ..Deal::with("carol") };
+        market.register("alice", 20, 1, &[deal])
+    }),
+    ("receipt_expired", |market| {
+        let deals = [Deal::with("carol")];
+        let mut register = market.registration("alice", 20, 1, &deals);
+        let mut placements = register.placements.to_vec();
+        placements[0].receipt.expires = market.next_height().previous().unwrap();
+        register.placements = Bounded::new(placements).unwrap();
+        market.sign_receipts("alice", &deals, &mut register);
+        market.tx("alice", TxBody::Register(register))
+    }),
+    ("holder_unknown", |market| market.register("alice", 20, 1, &[Deal::with("trudy")])),
+    ("holder_closed", |market| {
+        let (price, deposit_add, deposit_take) = (PRICE, Amount::ZERO, Amount::ZERO);
+        let body = TxBody::HolderUpdate { quota_bytes: 1 << 30, price, accepting: false, deposit_add, deposit_take };
+        let close = market.tx("carol", body);
+        market.block(vec![close]);
+        market.register("alice", 20, 1, &[Deal::with("carol")])
+    }),
+    ("hop_unknown", |market| market.register("alice", 20, 1, &[Deal { path: vec!["trudy"], ..Deal::with("carol") }])),
+    ("quota_exceeded", |market| {
+        let tight = update(market, "carol", 3 << 20, Amount::ZERO);
+        market.block(vec![tight]);
+        market.register("alice", 20, 2, &[Deal::with("carol")])
+    }),
+    ("collateral_missing", |market| {
+        // Nine HOLD are free; ten rounds of a price of one HOLD are not.
+        market.register("alice", 20, 1, &[Deal { price: Amount::hold(1), ..Deal::with("carol") }])
+    }),
+    ("unknown_segment", |market| release(market, 2)),
+    ("released_already", |market| {
+        let release_it = release(market, 1);
+        market.block(vec![release_it]);
+        release(market, 1)
+    }),
+    ("round_pending", |market| {
+        market.freeze();
+        declare(market, "carol", 20, 0)
+    }),
+    ("unknown_slot", |market| declare(market, "carol", 20, 2)),
+    ("unknown_slot", |market| declare(market, "carol", 21, 0)),
+    ("faulty_already", |market| {
+        let first = declare(market, "carol", 20, 0);
+        market.block(vec![first]);
+        declare(market, "carol", 20, 0)
+    }),
+    ("not_proving", |market| {
+        market.freeze_and_seed();
+        let proof = market.proof("carol").remove(0);
+        market.settle();
+        proof
+    }),
+    ("proof_round", |market| {
+        market.freeze_and_seed();
+        altered_proof(market, |part| part.round = RoundNo::new(1))
+    }),
+    ("nothing_to_prove", |market| {
+        market.freeze_and_seed();
+        stolen_proof(market, "frank")
+    }),
+    ("proof_set", |market| {
+        market.freeze_and_seed();
+        stolen_proof(market, "dave")
+    }),
+    ("proof_part_bounds", |market| {
+        market.freeze_and_seed();
+        altered_proof(market, |part| part.first_j = 1)
+    }),
+    ("proof_part_bounds", |market| {
+        market.freeze_and_seed();
+        altered_proof(market, |part| part.first_j = 16)
+    }),
+    ("proof_part_bounds", |market| {
+        market.freeze_and_seed();
+        altered_proof(market, |part| part.count = 0)
+    }),
+    ("proof_part_twice", |market| {
+        market.freeze_and_seed();
+        let part = market.proof("carol").remove(0);
+        market.block(vec![part.clone()]);
+        part
+    }),
+    ("openings_length", |market| {
+        market.freeze_and_seed();
+        let proof = market.proof("carol").remove(0);
+        let TxBody::Prove { part, .. } = proof.signed.tx.body else { panic!("not a proof") };
+        let mut openings = proof.openings.into_inner();
+        openings.push(0);
+        market.prove_tx("carol", part, openings)
+    }),
+];
+
+#[test]
+fn every_rule_of_standing_has_its_breaker() {
+    for (number, (code, breaker)) in BREAKERS.iter().enumerate() {
+        let mut market = Market::stored();
+        let envelope = breaker(&mut market);
+        let error = market.refusal(&envelope);
+        assert_eq!(error.code(), *code, "breaker {number} met: {error}");
+    }
+}
+
+#[test]
+fn a_quote_and_a_transaction_hold_up_to_their_last_height() {
+    let mut market = Market::stored();
+    let deal = Deal { expires: market.next_height(), ..Deal::with("carol") };
+    let mut tx = market.register("alice", 20, 1, &[deal]).signed.tx;
+    tx.expires = market.next_height();
+    let last_moment = TxEnvelope::bare(market.sign("alice", tx));
+    market.block(vec![last_moment]);
+    assert_eq!(market.state.segments(), 3);
+}
+
+#[test]
+fn a_sender_cannot_spend_what_its_waiting_transactions_take() {
+    let market = Market::stored();
+    let first = market.transfer("bob", "alice", STAKE.get() - 10_000);
+    let pending = holdfast_ledger::Pending::none(&market.state, &address("bob"));
+    let after = market.admit(&first).unwrap().after(&pending);
+    let mut tx = market.transfer("bob", "alice", 10_000).signed.tx;
+    tx.sequence = after.next_sequence;
+    let second = TxEnvelope::bare(market.sign("bob", tx));
+    let error = holdfast_ledger::admit(&market.state, second, &after).unwrap_err();
+    assert_eq!(error.code(), "balance_too_low");
+}
+
+fn altered(market: &Market, name: &str, change: impl FnOnce(&mut Tx)) -> TxEnvelope {
+    let mut tx = market.transfer(name, "bob", 1).signed.tx;
+    change(&mut tx);
+    TxEnvelope::bare(market.sign(name, tx))
+}
+
+fn update(market: &Market, name: &str, quota_bytes: u64, deposit_take: Amount) -> TxEnvelope {
+    let (price, deposit_add) = (PRICE, Amount::ZERO);
+    market.tx(name, TxBody::HolderUpdate { quota_bytes, price, accepting: true, deposit_add, deposit_take })
+}
+
+fn release(market: &Market, ordinal: u32) -> TxEnvelope {
+    market.tx("alice", TxBody::Release { ordinals: Bounded::new(vec![ordinal]).unwrap(), catalog_head: None })
+}
+
+fn declare(market: &Market, name: &str, batch_log2: u8, slot: u32) -> TxEnvelope {
+    market.tx(name, TxBody::DeclareFaulty { batches: Bounded::new(vec![(batch_log2, slot)]).unwrap() })
+}
+
+/// Carol's first proof part with another header, signed by Carol.
+fn altered_proof(market: &Market, change: impl FnOnce(&mut holdfast_por::ProofPart)) -> TxEnvelope {
+    let proof = market.proof("carol").remove(0);
+    let TxBody::Prove { mut part, .. } = proof.signed.tx.body else { panic!("not a proof") };
+    change(&mut part);
+    market.prove_tx("carol", part, proof.openings.into_inner())
+}
+
+/// Carol's first proof part in somebody else's name, signed by that somebody.
+fn stolen_proof(market: &Market, thief: &str) -> TxEnvelope {
+    let proof = market.proof("carol").remove(0);
+    let TxBody::Prove { mut part, .. } = proof.signed.tx.body else { panic!("not a proof") };
+    part.holder = address(thief);
+    market.prove_tx(thief, part, proof.openings.into_inner())
+}
