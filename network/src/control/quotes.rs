@@ -1,0 +1,142 @@
+//! The holder's side of a placement: checks what the parent passes on, and answers with the holder's own word.
+
+use super::client::ControlClient;
+use super::error::ControlError;
+use crate::footprint::{FootprintError, check_footprint};
+use crate::transport::BiStream;
+use crate::wire::{
+    FrameError, FromHolder, PlacementRequest, QuoteRefusal, QuoteRequest, ToHolder, read_frame_within, write_frame,
+};
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use holdfast_ledger::statement::{Footprint, Quote};
+use holdfast_primitives::{Address, ChainId, TimeMs};
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
+
+/// Questions that a holder answers at once.
+const QUESTIONS_AT_ONCE: usize = 8;
+
+/// Answers placement requests.
+#[async_trait]
+pub trait QuoteService: Send + Sync + 'static {
+    /// The holder's signed word for this request, or why it gives none. `last_hop` of the terms must be
+    /// [`CheckedQuoteRequest::last_hop`].
+    async fn quote(&self, request: CheckedQuoteRequest) -> Result<Quote, QuoteRefusal>;
+}
+
+/// A request whose signatures, expiry and footprint hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedQuoteRequest {
+    placement: PlacementRequest,
+    last_hop: Address,
+}
+
+/// Why a question is not worth an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum QuoteRequestError {
+    /// Past its time.
+    #[error("the request ended at {expires}, it is {now}")]
+    Expired {
+        /// When.
+        expires: TimeMs,
+        /// Now.
+        now: TimeMs,
+    },
+    /// The owner did not sign it.
+    #[error("the request's signature by {owner} does not hold")]
+    BadSignature {
+        /// The owner.
+        owner: Address,
+    },
+    /// The path does not hold.
+    #[error(transparent)]
+    Footprint(#[from] FootprintError),
+}
+
+impl CheckedQuoteRequest {
+    /// Checks a question that `parent` passed to `holder`.
+    pub fn check(
+        request: QuoteRequest,
+        holder: &Address,
+        parent: &Address,
+        chain: &ChainId,
+        now: TimeMs,
+    ) -> Result<Self, QuoteRequestError> {
+        let wanted = &request.placement.statement;
+        if wanted.expires <= now {
+            return Err(QuoteRequestError::Expired { expires: wanted.expires, now });
+        }
+        check_path(&request.footprint, wanted, holder, parent, chain)?;
+        request.placement.verify(chain).map_err(|_| QuoteRequestError::BadSignature { owner: wanted.owner })?;
+        Ok(Self { placement: request.placement.statement, last_hop: *parent })
+    }
+
+    /// What the owner wants.
+    pub fn placement(&self) -> &PlacementRequest {
+        &self.placement
+    }
+
+    /// The heavy node that the quote must name as its last hop.
+    pub fn last_hop(&self) -> Address {
+        self.last_hop
+    }
+}
+
+fn check_path(
+    path: &Footprint,
+    wanted: &PlacementRequest,
+    holder: &Address,
+    parent: &Address,
+    chain: &ChainId,
+) -> Result<(), FootprintError> {
+    check_footprint(path, (&wanted.request, &wanted.owner, holder), &wanted.first_hop, parent, chain)
+}
+
+impl ControlClient {
+    /// Answers the parent's questions until the connection ends; returns why it did.
+    pub async fn serve_quotes(&self, service: Arc<dyn QuoteService>) -> ControlError {
+        let room = Semaphore::new(QUESTIONS_AT_ONCE);
+        let mut running = FuturesUnordered::new();
+        loop {
+            let next = async {
+                let place = room.acquire().await.expect("nobody closes this semaphore");
+                self.connection.accept_bi().await.map(|stream| (stream, place))
+            };
+            tokio::select! {
+                question = next => match question {
+                    Ok((stream, place)) => running.push(async {
+                        let answered = self.answer(stream, &service).await;
+                        drop(place);
+                        answered
+                    }),
+                    Err(error) => return error.into(),
+                },
+                Some(answered) = running.next() => if let Err(error) = answered {
+                    tracing::debug!(%error, "a question of the parent came to nothing");
+                },
+            }
+        }
+    }
+
+    async fn answer(&self, mut stream: BiStream, service: &Arc<dyn QuoteService>) -> Result<(), FrameError> {
+        let ToHolder::Quote(question) = read_frame_within(&mut stream.recv, self.config.header).await?;
+        let checked = CheckedQuoteRequest::check(question, &self.me, &self.parent, &self.chain, self.clock.now());
+        let answer = match checked {
+            Ok(request) => match service.quote(request).await {
+                Ok(quote) => FromHolder::Quoted(quote),
+                Err(refusal) => FromHolder::Declined(refusal),
+            },
+            Err(error) => {
+                tracing::warn!(parent = %self.parent, %error, "the parent passes on a bad request");
+                FromHolder::Declined(QuoteRefusal::BadRequest)
+            }
+        };
+        write_frame(&mut stream.send, &answer, self.config.stall).await?;
+        stream.send.shutdown().await?;
+        Ok(())
+    }
+}

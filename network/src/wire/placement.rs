@@ -1,0 +1,186 @@
+//! How an owner finds holders: its request, what a holder is asked, and what comes back.
+
+use super::access::Ticket;
+use super::signed::{Signed, Statement};
+use crate::address::NodeAddr;
+use borsh::{BorshDeserialize, BorshSerialize};
+use holdfast_ledger::statement::{Footprint, Quote};
+use holdfast_primitives::limits::REGISTER_PLACEMENTS_MAX;
+use holdfast_primitives::{Address, Amount, Bounded, Purpose, RequestId, TimeMs};
+
+/// Holders that one request may ask for.
+pub const PLACEMENT_HOLDERS_MAX: usize = REGISTER_PLACEMENTS_MAX;
+/// Holders that one request may exclude.
+pub const EXCLUDE_MAX: usize = REGISTER_PLACEMENTS_MAX;
+
+/// What an owner wants.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PlacementRequest {
+    /// Chosen at random by the owner.
+    pub request: RequestId,
+    /// Who asks, and signs.
+    pub owner: Address,
+    /// The heavy node that is asked: the first of the footprint.
+    pub first_hop: Address,
+    /// Size of a batch, log2 of bytes.
+    pub batch_log2: u8,
+    /// Batches for each holder, at most.
+    pub batches_per_holder: u32,
+    /// How many holders.
+    pub holders: u16,
+    /// For how many rounds.
+    pub rounds: u32,
+    /// Highest price per batch per round, relay fee included.
+    pub price_max: Amount,
+    /// Holders that must not be offered.
+    pub exclude: Bounded<Address, EXCLUDE_MAX>,
+    /// When nobody should answer any more.
+    pub expires: TimeMs,
+}
+
+/// What a heavy node asks a holder.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct QuoteRequest {
+    /// What the owner signed.
+    pub placement: Signed<PlacementRequest>,
+    /// The path so far; its last hop is signed towards this holder.
+    pub footprint: Footprint,
+}
+
+/// Why a holder does not quote. Where something else would have done, it says what.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum QuoteRefusal {
+    /// Takes no new batches.
+    NotAccepting,
+    /// Has room for fewer batches of this size; zero for none.
+    NoRoom {
+        /// Batches that would fit.
+        batches_free: u32,
+    },
+    /// Asks for more.
+    TooDear {
+        /// Its price per batch per round.
+        price: Amount,
+    },
+    /// Does not bind itself for so long.
+    TermTooLong {
+        /// Its longest term, in rounds.
+        rounds_max: u32,
+    },
+    /// Does not take batches of this size.
+    UnknownClass,
+    /// Has too much to do.
+    Busy,
+    /// The request does not hold: a signature, an expiry, a footprint.
+    BadRequest,
+    /// Something failed at the holder.
+    Failed,
+    /// Did not answer in time (counted by the heavy node).
+    Silent,
+    /// Answered with a quote that does not fit the request (counted by the heavy node).
+    BadQuote,
+}
+
+/// A holder that would do: streamed to the owner as it is found.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Offered {
+    /// The holder's word.
+    pub quote: Quote,
+    /// The path from owner to holder.
+    pub footprint: Footprint,
+    /// The introduction, with the holder's address.
+    pub ticket: Signed<Ticket>,
+}
+
+/// The end of a placement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PlacementDone {
+    /// Offers that were sent.
+    pub offered: u32,
+    /// Holders that looked fit and were asked.
+    pub asked: u32,
+    /// Why holders did not quote, and how many of each kind.
+    pub refused: Bounded<(RefusalKind, u32), { RefusalKind::ALL.len() }>,
+    /// The lowest price per batch per round among those that were too dear.
+    pub cheapest: Option<Amount>,
+    /// The most batches that one holder without enough room could take.
+    pub roomiest: Option<u32>,
+    /// The longest term among those that would not bind themselves for so long.
+    pub longest_rounds: Option<u32>,
+}
+
+/// The kinds of [`QuoteRefusal`], for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum RefusalKind {
+    /// See [`QuoteRefusal::NotAccepting`].
+    NotAccepting = 0,
+    /// See [`QuoteRefusal::NoRoom`].
+    NoRoom = 1,
+    /// See [`QuoteRefusal::TooDear`].
+    TooDear = 2,
+    /// See [`QuoteRefusal::TermTooLong`].
+    TermTooLong = 3,
+    /// See [`QuoteRefusal::UnknownClass`].
+    UnknownClass = 4,
+    /// See [`QuoteRefusal::Busy`].
+    Busy = 5,
+    /// See [`QuoteRefusal::BadRequest`].
+    BadRequest = 6,
+    /// See [`QuoteRefusal::Failed`].
+    Failed = 7,
+    /// See [`QuoteRefusal::Silent`].
+    Silent = 8,
+    /// See [`QuoteRefusal::BadQuote`].
+    BadQuote = 9,
+}
+
+impl Offered {
+    /// Where the holder is.
+    pub fn holder_addr(&self) -> &NodeAddr {
+        &self.ticket.statement.holder_addr
+    }
+}
+
+impl QuoteRefusal {
+    /// Its kind.
+    pub fn kind(&self) -> RefusalKind {
+        match self {
+            Self::NotAccepting => RefusalKind::NotAccepting,
+            Self::NoRoom { .. } => RefusalKind::NoRoom,
+            Self::TooDear { .. } => RefusalKind::TooDear,
+            Self::TermTooLong { .. } => RefusalKind::TermTooLong,
+            Self::UnknownClass => RefusalKind::UnknownClass,
+            Self::Busy => RefusalKind::Busy,
+            Self::BadRequest => RefusalKind::BadRequest,
+            Self::Failed => RefusalKind::Failed,
+            Self::Silent => RefusalKind::Silent,
+            Self::BadQuote => RefusalKind::BadQuote,
+        }
+    }
+}
+
+impl RefusalKind {
+    /// All of them, in order.
+    pub const ALL: [Self; 10] = [
+        Self::NotAccepting,
+        Self::NoRoom,
+        Self::TooDear,
+        Self::TermTooLong,
+        Self::UnknownClass,
+        Self::Busy,
+        Self::BadRequest,
+        Self::Failed,
+        Self::Silent,
+        Self::BadQuote,
+    ];
+}
+
+impl Statement for PlacementRequest {
+    const PURPOSE: Purpose = Purpose::PlacementRequest;
+
+    fn signer(&self) -> &Address {
+        &self.owner
+    }
+}
