@@ -1,0 +1,343 @@
+//! One holder from start to stop: joins, serves, proves, keeps house, and finds its parent again when it was away.
+
+use crate::housekeeping::{Housekeeper, Sweep};
+use crate::ledger::{ChainView, Ledger, LedgerError};
+use crate::membership::Membership;
+use crate::offer::Offer;
+use crate::promises::Promises;
+use crate::prover::{Proven, Prover};
+use crate::service::{HolderService, SharedService};
+use crate::submit::Sender;
+use holdfast_ledger::Params;
+use holdfast_network::control::{ControlClient, ControlClientConfig, ControlError, QuoteService};
+use holdfast_network::quic::{QuicConfig, QuicEndpoint};
+use holdfast_network::serve::{Handler, ServeLimits, serve};
+use holdfast_network::time::{Clock, SystemClock};
+use holdfast_network::transfer::{TransferConfig, TransferServer};
+use holdfast_network::wire::{HolderOffer, Role};
+use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
+use holdfast_primitives::{Amount, Bounded, ChainId, Height, HolderNo, SecretKey};
+use holdfast_store::{Vault, VaultError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Bytes of a disk that stay free whatever the quota says.
+const RESERVE_FREE_BYTES: u64 = 256 * 1024 * 1024;
+/// How often the parent is told what is free.
+const OFFER_EVERY: Duration = Duration::from_secs(5);
+/// Pause after the parent or the ledger was not there.
+const AWAY: Duration = Duration::from_secs(1);
+/// News that may wait for a reader.
+const NEWS_KEPT: usize = 256;
+
+/// What the operator of a holder chooses.
+#[derive(Clone, Debug)]
+pub struct HolderConfig {
+    /// Folder of the batches.
+    pub dir: PathBuf,
+    /// The holder's key.
+    pub key: SecretKey,
+    /// What it offers; the sizes it takes are the network's.
+    pub quota_bytes: u64,
+    /// Asking price per MiB per round.
+    pub price: Amount,
+    /// Deposit, if other than what covers the whole quota.
+    pub deposit: Option<Amount>,
+    /// Its parent heavy node.
+    pub parent: NodeAddr,
+    /// Sockets to bind; empty binds all interfaces on a free port.
+    pub bind: Vec<SocketAddr>,
+}
+
+/// Why a holder did not start.
+#[derive(Debug, Error)]
+pub enum HolderError {
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The endpoint.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The folder of promises.
+    #[error("the promises in {} cannot be read: {source}", path.display())]
+    Promises {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Too little money to join.
+    #[error("the account has {balance}, a deposit of {deposit} is needed")]
+    NoDeposit {
+        /// What it has.
+        balance: Amount,
+        /// What it needs.
+        deposit: Amount,
+    },
+}
+
+/// What a running holder tells its operator.
+#[derive(Clone, Debug)]
+pub enum HolderNews {
+    /// A round was proved.
+    Proven(Proven),
+    /// The vault was swept, and something was done.
+    Swept(Sweep),
+    /// The parent is there.
+    Connected,
+    /// The parent or the ledger is away.
+    Away(String),
+}
+
+/// A running holder. Dropping it stops it.
+pub struct HolderHandle {
+    /// Its number on the ledger.
+    pub number: HolderNo,
+    /// What happens.
+    pub news: mpsc::Receiver<HolderNews>,
+    endpoint: Arc<QuicEndpoint>,
+    tasks: JoinSet<()>,
+}
+
+/// Joins the ledger, opens the vault and begins to serve.
+pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<HolderHandle, HolderError> {
+    let genesis = ledger.genesis().await?;
+    let (chain, params) = (genesis.chain_id(), genesis.params);
+    let offer = offer(&config, &params);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let vault = open_vault(&config).await?;
+    let promises = open_promises(&config)?;
+    let sender = Arc::new(Sender::new(Arc::clone(&ledger), config.key.clone(), chain, params.fee_per_byte));
+    let number = join(&config, &ledger, &sender, &params, &offer).await?;
+    let service = Arc::new(HolderService::new(
+        config.key.clone(),
+        chain,
+        config.parent.id,
+        offer,
+        vault.clone(),
+        Arc::clone(&promises),
+        Arc::clone(&clock),
+    ));
+    let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config)).await?);
+    let transfers = TransferServer::new(
+        TransferConfig::default(),
+        config.key.address(),
+        Arc::new(SharedService(Arc::clone(&service))),
+        Arc::clone(&clock),
+    );
+    let (news, receiver) = mpsc::channel(NEWS_KEPT);
+    let mut tasks = JoinSet::new();
+    let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(transfers)];
+    tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
+    let parent = Parent {
+        endpoint: Arc::clone(&endpoint),
+        addr: config.parent.clone(),
+        chain,
+        clock,
+        service: Arc::clone(&service),
+        news: news.clone(),
+    };
+    tasks.spawn(parent.keep());
+    let rounds = Rounds {
+        prover: Prover::new(
+            Arc::clone(&ledger),
+            vault.clone(),
+            Arc::clone(&sender),
+            number,
+            chain,
+            params.proof_part_openings,
+        ),
+        housekeeper: Housekeeper::new(Arc::clone(&ledger), vault, sender, number),
+        ledger,
+        service,
+        promises,
+        number,
+        params,
+        news,
+    };
+    tasks.spawn(rounds.keep());
+    Ok(HolderHandle { number, news: receiver, endpoint, tasks })
+}
+
+impl HolderHandle {
+    /// Stops serving and proving.
+    pub async fn shutdown(mut self) {
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        self.endpoint.close().await;
+    }
+}
+
+fn offer(config: &HolderConfig, params: &Params) -> Offer {
+    Offer {
+        quota_bytes: config.quota_bytes,
+        price: config.price,
+        rounds_max: params.contract_rounds_max,
+        batch_classes: params.batch_classes.to_vec(),
+        accepting: true,
+    }
+}
+
+async fn open_vault(config: &HolderConfig) -> Result<Vault, HolderError> {
+    let (folder, quota) = (config.dir.join("vault"), config.quota_bytes);
+    let opened = tokio::task::spawn_blocking(move || Vault::open(&folder, quota, RESERVE_FREE_BYTES)).await;
+    let opened = opened.map_err(|error| LedgerError::Unavailable { reason: error.to_string() })?;
+    Ok(opened?)
+}
+
+fn open_promises(config: &HolderConfig) -> Result<Arc<Promises>, HolderError> {
+    let path = config.dir.join("promises");
+    Promises::open(&path).map(Arc::new).map_err(|source| HolderError::Promises { path, source })
+}
+
+async fn join(
+    config: &HolderConfig,
+    ledger: &Arc<dyn Ledger>,
+    sender: &Arc<Sender>,
+    params: &Params,
+    offer: &Offer,
+) -> Result<HolderNo, HolderError> {
+    let membership = Membership::new(Arc::clone(ledger), Arc::clone(sender), params.clone());
+    let account = ledger.account(&sender.address()).await?;
+    if account.as_ref().is_none_or(|account| account.holder.is_none()) {
+        let deposit = config.deposit.map_or_else(|| membership.full_deposit(offer), Ok)?.max(params.holder_bond);
+        let balance = account.map_or(Amount::ZERO, |account| account.balance);
+        if balance <= deposit {
+            return Err(HolderError::NoDeposit { balance, deposit });
+        }
+    }
+    Ok(membership.ensure(offer, config.deposit).await?.number)
+}
+
+fn quic_config(config: &HolderConfig) -> QuicConfig {
+    QuicConfig {
+        bind: config.bind.clone(),
+        accept: vec![Protocol::Transfer],
+        relays: config.parent.relay().map(str::to_owned).into_iter().collect(),
+        ..QuicConfig::new(config.key.clone())
+    }
+}
+
+/// Keeps the stream to the parent.
+struct Parent {
+    endpoint: Arc<QuicEndpoint>,
+    addr: NodeAddr,
+    chain: ChainId,
+    clock: Arc<dyn Clock>,
+    service: Arc<HolderService>,
+    news: mpsc::Sender<HolderNews>,
+}
+
+impl Parent {
+    async fn keep(self) {
+        loop {
+            let error = match self.connect().await {
+                Ok(client) => self.serve(&client).await,
+                Err(error) => error,
+            };
+            tell(&self.news, HolderNews::Away(error.to_string()));
+            tokio::time::sleep(AWAY).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<ControlClient, ControlError> {
+        let (endpoint, clock) = (self.endpoint.as_ref(), Arc::clone(&self.clock));
+        ControlClient::connect(endpoint, &self.addr, self.chain, Role::Holder, clock, ControlClientConfig::default())
+            .await
+    }
+
+    async fn serve(&self, client: &ControlClient) -> ControlError {
+        tell(&self.news, HolderNews::Connected);
+        let quotes: Arc<dyn QuoteService> = Arc::new(SharedService(Arc::clone(&self.service)));
+        tokio::select! {
+            error = client.serve_quotes(quotes) => error,
+            error = self.offer(client) => error,
+        }
+    }
+
+    async fn offer(&self, client: &ControlClient) -> ControlError {
+        loop {
+            let offer = self.service.offer();
+            let told = HolderOffer {
+                free_bytes: self.service.free_bytes(),
+                price: offer.price,
+                classes: Bounded::new(offer.batch_classes.clone()).expect("a network has few batch sizes"),
+                accepting: offer.accepting,
+            };
+            if let Err(error) = client.offer(told).await {
+                return error;
+            }
+            tokio::time::sleep(OFFER_EVERY).await;
+        }
+    }
+}
+
+/// Follows the chain and does what each round asks.
+struct Rounds {
+    prover: Prover,
+    housekeeper: Housekeeper,
+    ledger: Arc<dyn Ledger>,
+    service: Arc<HolderService>,
+    promises: Arc<Promises>,
+    number: HolderNo,
+    params: Params,
+    news: mpsc::Sender<HolderNews>,
+}
+
+impl Rounds {
+    async fn keep(mut self) {
+        let mut seen = Height::GENESIS;
+        loop {
+            match self.step(seen).await {
+                Ok(height) => seen = height,
+                Err(error) => {
+                    tell(&self.news, HolderNews::Away(error.to_string()));
+                    tokio::time::sleep(AWAY).await;
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self, seen: Height) -> Result<Height, LedgerError> {
+        let view = match seen {
+            Height::GENESIS => self.ledger.chain().await?,
+            seen => self.ledger.chain_after(seen).await?,
+        };
+        self.learn(&view).await?;
+        if let Some(proven) = self.prover.step(&view).await? {
+            tell(&self.news, HolderNews::Proven(proven));
+        }
+        if let Some(sweep) = self.housekeeper.step(&view).await?
+            && sweep != Sweep::default()
+        {
+            tell(&self.news, HolderNews::Swept(sweep));
+        }
+        Ok(view.height)
+    }
+
+    async fn learn(&self, view: &ChainView) -> Result<(), LedgerError> {
+        let holder = self.ledger.holder(self.number).await?;
+        let free = holder.deposit.saturating_sub(self.params.holder_bond).saturating_sub(holder.locked);
+        let per_mebibyte = holder.price.checked_mul(u64::from(self.params.collateral_rounds)).unwrap_or(Amount::ZERO);
+        let mebibytes = free.get().checked_div(per_mebibyte.get()).unwrap_or(u64::MAX);
+        self.service.learn(view.height, mebibytes.saturating_mul(1 << 20));
+        self.promises.expire(view.height).map_err(|error| LedgerError::Unavailable { reason: error.to_string() })
+    }
+}
+
+/// Nobody has to listen: when the queue is full the news is dropped, the log has it.
+fn tell(news: &mpsc::Sender<HolderNews>, item: HolderNews) {
+    match &item {
+        HolderNews::Away(reason) => tracing::warn!(%reason, "away"),
+        other => tracing::info!(news = ?other, "holder"),
+    }
+    let _ = news.try_send(item);
+}
