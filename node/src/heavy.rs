@@ -1,0 +1,186 @@
+//! A whole heavy node: database, consensus, mempool, address book, relay. JSON-RPC is put on top by whoever starts it.
+
+use crate::app::NodeApp;
+use crate::core::NodeCore;
+use crate::keys::{KeyFileError, NodeKeys};
+use crate::mempool::MempoolLimits;
+use crate::placement::LedgerPolicy;
+use holdfast_consensus::{ConsensusError, EngineConfig, EngineHandle, Stopped};
+use holdfast_ledger::Genesis;
+use holdfast_network::control::{ControlConfig, ControlServer};
+use holdfast_network::quic::{QuicConfig, QuicEndpoint};
+use holdfast_network::relay::{RelayError, RelayPolicy, RelayServer, RelayServerConfig};
+use holdfast_network::serve::{Handler, ServeLimits, serve};
+use holdfast_network::time::SystemClock;
+use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
+use holdfast_primitives::Address;
+use holdfast_store::{ChainDb, StoreError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+/// What the operator of a heavy node chooses.
+#[derive(Clone, Debug)]
+pub struct HeavyConfig {
+    /// Folder of keys, chain database and write-ahead log.
+    pub dir: PathBuf,
+    /// The network's first state and rules.
+    pub genesis: Genesis,
+    /// Sockets for light nodes; empty binds all interfaces on a free port.
+    pub bind: Vec<SocketAddr>,
+    /// Where the relay listens (plain HTTP); none for no relay.
+    pub relay: Option<SocketAddr>,
+    /// Under which URL light nodes reach the relay, if not by the address it listens on.
+    pub relay_url: Option<String>,
+    /// Where consensus listens, as a multiaddr.
+    pub consensus_listen: String,
+    /// The other validators, as multiaddrs.
+    pub consensus_peers: Vec<String>,
+}
+
+/// Why a heavy node did not start, or stopped.
+#[derive(Debug, Error)]
+pub enum HeavyError {
+    /// A key file.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The chain database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Consensus.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
+    /// The endpoint for light nodes.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The relay.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// The database could not be opened because the task that does it ended.
+    #[error("opening the chain database did not finish: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A running heavy node.
+pub struct HeavyNode {
+    core: Arc<NodeCore>,
+    address: Address,
+    control: Arc<ControlServer<LedgerPolicy>>,
+    endpoint: Arc<QuicEndpoint>,
+    engine: EngineHandle,
+    relay: Option<RelayServer>,
+    serving: JoinHandle<()>,
+}
+
+/// What the faces of a heavy node need of it.
+#[derive(Clone)]
+pub struct HeavyHandle {
+    /// Tip, database, mempool.
+    pub core: Arc<NodeCore>,
+    /// Its account.
+    pub address: Address,
+    /// Its light nodes.
+    pub control: Arc<ControlServer<LedgerPolicy>>,
+    endpoint: Arc<QuicEndpoint>,
+}
+
+impl HeavyNode {
+    /// Opens the database, starts relay, endpoint and consensus, in this order: nobody can ask before there is an answer.
+    pub async fn start(config: HeavyConfig) -> Result<Self, HeavyError> {
+        let keys = Arc::new(NodeKeys::load_or_create(&config.dir.join("keys"))?);
+        let core = Arc::new(open_core(&config).await?);
+        let chain = config.genesis.chain_id();
+        let relay = match config.relay {
+            Some(bind) => {
+                let relay = RelayServerConfig { public_url: config.relay_url.clone(), ..RelayServerConfig::new(bind) };
+                Some(RelayServer::start(relay, Arc::new(Everyone)).await?)
+            }
+            None => None,
+        };
+        let relay_url = relay.as_ref().map(|relay| relay.url().to_owned());
+        let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config, &keys, relay_url.as_deref())).await?);
+        let control = Arc::new(ControlServer::new(
+            ControlConfig { relay_url, ..ControlConfig::default() },
+            keys.identity.clone(),
+            Arc::new(LedgerPolicy::new(Arc::clone(&core))),
+            Arc::new(SystemClock),
+        ));
+        let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as Arc<dyn Handler>];
+        let serving = tokio::spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
+        let engine = EngineConfig {
+            listen: config.consensus_listen.clone(),
+            peers: config.consensus_peers.clone(),
+            moniker: keys.identity.address().short(),
+            block_bytes_max: config.genesis.params.block_bytes_max as usize,
+            ..EngineConfig::new(config.dir.join("consensus"))
+        };
+        let app = Arc::new(NodeApp::new(Arc::clone(&core), Arc::clone(&keys)));
+        let engine = holdfast_consensus::start(engine, keys.identity.clone(), chain, app).await?;
+        let address = keys.identity.address();
+        Ok(Self { core, address, control, endpoint, engine, relay, serving })
+    }
+
+    /// What the faces need.
+    pub fn handle(&self) -> HeavyHandle {
+        HeavyHandle {
+            core: Arc::clone(&self.core),
+            address: self.address,
+            control: Arc::clone(&self.control),
+            endpoint: Arc::clone(&self.endpoint),
+        }
+    }
+
+    /// Waits until consensus is no longer running; the node is of no use then.
+    pub async fn stopped(&mut self) -> Stopped {
+        self.engine.stopped().await
+    }
+
+    /// Stops everything in the order in which others depend on it.
+    pub async fn shutdown(self) {
+        self.endpoint.close().await;
+        self.serving.abort();
+        if let Some(relay) = self.relay {
+            relay.close().await;
+        }
+        let stopped = self.engine.shutdown().await;
+        tracing::info!(%stopped, "heavy node stopped");
+    }
+}
+
+/// The relay carries what any two light nodes encrypt to each other; its own limits bound what one of them can use.
+struct Everyone;
+
+impl RelayPolicy for Everyone {
+    fn admits(&self, _node: &Address) -> bool {
+        true
+    }
+}
+
+impl HeavyHandle {
+    /// How light nodes reach it.
+    pub fn addr(&self) -> NodeAddr {
+        self.endpoint.addr()
+    }
+}
+
+/// Opening reads and hashes the whole state: off the runtime.
+async fn open_core(config: &HeavyConfig) -> Result<NodeCore, HeavyError> {
+    let (folder, genesis) = (config.dir.join("chain"), config.genesis.clone());
+    let open = move || -> Result<NodeCore, HeavyError> {
+        let db = ChainDb::open(&folder, &genesis)?;
+        Ok(NodeCore::open(genesis, db, MempoolLimits::default())?)
+    };
+    tokio::task::spawn_blocking(open).await?
+}
+
+fn quic_config(config: &HeavyConfig, keys: &NodeKeys, relay_url: Option<&str>) -> QuicConfig {
+    QuicConfig {
+        bind: config.bind.clone(),
+        accept: vec![Protocol::Control],
+        relays: relay_url.map(str::to_owned).into_iter().collect(),
+        port_mapping: false,
+        ..QuicConfig::new(keys.identity.clone())
+    }
+}

@@ -1,0 +1,110 @@
+//! Counters and gauges of one heavy node, in the OpenMetrics text format. A registry per node, never a global one.
+
+use holdfast_ledger::{Event, FullBlock};
+use holdfast_primitives::Height;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The figures of one node.
+pub struct NodeMetrics {
+    registry: Registry,
+    height: Gauge,
+    transactions: Counter,
+    block_bytes: Counter,
+    openings: Counter,
+    openings_failed: Counter,
+    rounds_settled: Counter,
+    batches_faulty: Counter,
+    paid: Counter,
+    relay_fees: Counter,
+    mempool: Gauge,
+    children: Gauge,
+}
+
+impl NodeMetrics {
+    /// All zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("holdfast");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let transactions = counter("transactions", "Transactions in committed blocks");
+        let openings = counter("proof_openings", "Openings verified in committed blocks");
+        let openings_failed = counter("proof_openings_failed", "Openings that failed in committed blocks");
+        let rounds_settled = counter("rounds_settled", "Rounds settled");
+        let batches_faulty = counter("batches_faulty", "Batches marked faulty");
+        let paid = counter("paid_grain", "Paid out of escrows, in grain");
+        let relay_fees = counter("relay_fees_grain", "The part of it that went to footprints, in grain");
+        let block_bytes = Counter::default();
+        registry.register_with_unit(
+            "block",
+            "Bytes of committed blocks without openings",
+            Unit::Bytes,
+            block_bytes.clone(),
+        );
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let height = gauge("height", "Height of the newest committed block");
+        let mempool = gauge("mempool_transactions", "Transactions that wait for a block");
+        let children = gauge("children", "Light nodes connected");
+        Self {
+            registry,
+            height,
+            transactions,
+            block_bytes,
+            openings,
+            openings_failed,
+            rounds_settled,
+            batches_faulty,
+            paid,
+            relay_fees,
+            mempool,
+            children,
+        }
+    }
+
+    /// All figures as text; the two gauges that change without a block are given.
+    pub fn text(&self, mempool: usize, children: usize) -> String {
+        self.mempool.set(i64::try_from(mempool).unwrap_or(i64::MAX));
+        self.children.set(i64::try_from(children).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("metrics encode into memory");
+        text
+    }
+
+    pub(crate) fn committed(&self, height: Height, full: &FullBlock, events: &[Event]) {
+        self.height.set(i64::try_from(height.get()).unwrap_or(i64::MAX));
+        self.transactions.inc_by(full.block.txs.len() as u64);
+        self.block_bytes.inc_by(borsh::object_length(&full.block).map_or(0, |bytes| bytes as u64));
+        for event in events {
+            match event {
+                Event::ProofVerified { count, failed, .. } => {
+                    self.openings.inc_by(u64::from(*count));
+                    self.openings_failed.inc_by(failed.len() as u64);
+                }
+                Event::BatchFaulty { .. } => {
+                    self.batches_faulty.inc();
+                }
+                Event::RoundSettled(record) => {
+                    self.rounds_settled.inc();
+                    self.paid.inc_by(record.paid.get());
+                    self.relay_fees.inc_by(record.relay_fees.get());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Default for NodeMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
