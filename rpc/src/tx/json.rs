@@ -1,0 +1,263 @@
+//! The shapes of the `tx` namespace.
+
+use crate::text::{AddressText, GrainText, Hex16, Hex32, Hex64, HexBytes, Raw};
+use holdfast_ledger::{Placement, Register, SignedTx, TxBody};
+use holdfast_primitives::{Amount, Height, NetworkPrefix, RequestId, RoundNo, Signature, TxId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum TxStatus {
+    /// This node has never seen it, or has forgotten it.
+    Unknown,
+    /// Admitted; waits for a block.
+    Pending,
+    /// In a final block.
+    Final {
+        /// The block's height.
+        #[schemars(with = "u64")]
+        height: Height,
+        /// Its place in the block.
+        index: u32,
+    },
+    /// Admitted once, then dropped: it will not be final unless it is handed in again.
+    Dropped {
+        /// Which rule it broke, for machines.
+        code: String,
+        /// Which rule it broke, for people.
+        message: String,
+    },
+}
+
+/// A final transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TxView {
+    /// Its id: `SHA256("holdfast/tx/v1\0" | raw)`.
+    #[schemars(with = "Hex32")]
+    pub id: TxId,
+    /// The block's height.
+    #[schemars(with = "u64")]
+    pub height: Height,
+    /// Its place in the block.
+    pub index: u32,
+    /// Who asked and paid.
+    pub sender: AddressText,
+    /// The sender's sequence number; 0 for a proof.
+    pub sequence: u64,
+    /// What the proposer got.
+    #[schemars(with = "GrainText")]
+    pub fee: Amount,
+    /// The last height at which it could enter a block.
+    #[schemars(with = "u64")]
+    pub expires: Height,
+    /// What was asked.
+    pub body: TxBodyView,
+    /// The sender's signature.
+    #[schemars(with = "Hex64")]
+    pub signature: Signature,
+    /// The signed transaction itself.
+    pub raw: Raw<SignedTx>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TxBodyView {
+    /// Give money.
+    Transfer {
+        /// To whom.
+        to: AddressText,
+        /// How much.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+        /// Anything.
+        memo: HexBytes,
+    },
+    /// Become a holder.
+    HolderJoin {
+        /// Bytes offered.
+        quota_bytes: u64,
+        /// Asking price per MiB per round.
+        #[schemars(with = "GrainText")]
+        price: Amount,
+        /// Deposit moved from the balance.
+        #[schemars(with = "GrainText")]
+        deposit: Amount,
+    },
+    /// Change a holder's offer or deposit.
+    HolderUpdate {
+        /// Bytes offered.
+        quota_bytes: u64,
+        /// Asking price per MiB per round.
+        #[schemars(with = "GrainText")]
+        price: Amount,
+        /// Whether new batches are taken.
+        accepting: bool,
+        /// Moved from the balance to the deposit.
+        #[schemars(with = "GrainText")]
+        deposit_add: Amount,
+        /// Moved from the deposit to the balance.
+        #[schemars(with = "GrainText")]
+        deposit_take: Amount,
+    },
+    /// Register stored segments and open their contracts.
+    Register {
+        /// The ordinal of the first segment.
+        first_ordinal: u32,
+        /// How many segments.
+        segments: u32,
+        /// How many batches in all.
+        batches: u32,
+        /// The contracts.
+        placements: Vec<PlacementView>,
+        /// Whether the catalog head was replaced.
+        catalog_head: bool,
+    },
+    /// Let go of segments.
+    Release {
+        /// The sender's segments, by ordinal.
+        ordinals: Vec<u32>,
+        /// Whether the catalog head was replaced.
+        catalog_head: bool,
+    },
+    /// A holder's word that batches of its are broken.
+    DeclareFaulty {
+        /// The batches.
+        batches: Vec<BatchPlace>,
+    },
+    /// A part of a holder's proof.
+    Prove {
+        /// The round.
+        #[schemars(with = "u64")]
+        round: RoundNo,
+        /// First challenge of the part.
+        first_j: u32,
+        /// Challenges of the part.
+        count: u32,
+        /// Digest of the openings.
+        #[schemars(with = "Hex32")]
+        openings_digest: holdfast_primitives::Digest,
+    },
+}
+
+/// One contract of a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlacementView {
+    /// The owner's request.
+    #[schemars(with = "Hex16")]
+    pub request: RequestId,
+    /// Who holds.
+    pub holder: AddressText,
+    /// Price per batch per round, relay fee included.
+    #[schemars(with = "GrainText")]
+    pub price: Amount,
+    /// The term, in rounds.
+    pub rounds: u32,
+    /// The heavy nodes on the way from owner to holder.
+    pub footprint: Vec<AddressText>,
+}
+
+/// Where a batch lies in a holder's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchPlace {
+    /// Size, log2 of bytes.
+    pub batch_log2: u8,
+    /// Its slot.
+    pub slot: u32,
+}
+
+/// The name of what a transaction asks.
+pub(crate) const fn kind_of(body: &TxBody) -> &'static str {
+    match body {
+        TxBody::Transfer { .. } => "transfer",
+        TxBody::HolderJoin { .. } => "holder_join",
+        TxBody::HolderUpdate { .. } => "holder_update",
+        TxBody::Register(_) => "register",
+        TxBody::Release { .. } => "release",
+        TxBody::DeclareFaulty { .. } => "declare_faulty",
+        TxBody::Prove { .. } => "prove",
+    }
+}
+
+impl TxStatus {
+    /// Whether nothing more will happen to it by itself.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self, Self::Final { .. } | Self::Dropped { .. })
+    }
+}
+
+impl TxView {
+    /// Shows a transaction and its place.
+    pub fn of(signed: &SignedTx, height: Height, index: u32, prefix: NetworkPrefix) -> Self {
+        Self {
+            id: signed.id(),
+            height,
+            index,
+            sender: AddressText::new(signed.tx.sender, prefix),
+            sequence: signed.tx.sequence,
+            fee: signed.tx.fee,
+            expires: signed.tx.expires,
+            body: TxBodyView::of(&signed.tx.body, prefix),
+            signature: signed.signature,
+            raw: Raw::of(signed),
+        }
+    }
+}
+
+impl TxBodyView {
+    fn of(body: &TxBody, prefix: NetworkPrefix) -> Self {
+        match body {
+            TxBody::Transfer { to, amount, memo } => {
+                Self::Transfer { to: AddressText::new(*to, prefix), amount: *amount, memo: HexBytes(memo.to_vec()) }
+            }
+            TxBody::HolderJoin { quota_bytes, price, deposit } => {
+                Self::HolderJoin { quota_bytes: *quota_bytes, price: *price, deposit: *deposit }
+            }
+            TxBody::HolderUpdate { quota_bytes, price, accepting, deposit_add, deposit_take } => Self::HolderUpdate {
+                quota_bytes: *quota_bytes,
+                price: *price,
+                accepting: *accepting,
+                deposit_add: *deposit_add,
+                deposit_take: *deposit_take,
+            },
+            TxBody::Register(register) => Self::register(register, prefix),
+            TxBody::Release { ordinals, catalog_head } => {
+                Self::Release { ordinals: ordinals.to_vec(), catalog_head: catalog_head.is_some() }
+            }
+            TxBody::DeclareFaulty { batches } => Self::DeclareFaulty {
+                batches: batches.iter().map(|&(batch_log2, slot)| BatchPlace { batch_log2, slot }).collect(),
+            },
+            TxBody::Prove { part, openings_digest } => Self::Prove {
+                round: part.round,
+                first_j: part.first_j,
+                count: part.count,
+                openings_digest: *openings_digest,
+            },
+        }
+    }
+
+    fn register(register: &Register, prefix: NetworkPrefix) -> Self {
+        Self::Register {
+            first_ordinal: register.first_ordinal,
+            segments: register.segments.len() as u32,
+            batches: register.segments.iter().map(|segment| segment.batches.len() as u32).sum(),
+            placements: register.placements.iter().map(|placement| PlacementView::of(placement, prefix)).collect(),
+            catalog_head: register.catalog_head.is_some(),
+        }
+    }
+}
+
+impl PlacementView {
+    fn of(placement: &Placement, prefix: NetworkPrefix) -> Self {
+        let terms = &placement.quote.terms;
+        Self {
+            request: terms.request,
+            holder: AddressText::new(terms.holder, prefix),
+            price: terms.price,
+            rounds: placement.rounds,
+            footprint: placement.footprint.iter().map(|hop| AddressText::new(hop.node, prefix)).collect(),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers of the `tx` namespace.
+
+use super::{TxApiServer, TxStatus, TxView, WAIT_MS_MAX};
+use crate::backend::Backend;
+use crate::chain::BlockRef;
+use crate::error::Failure;
+use crate::follow::send;
+use crate::text::HexBytes;
+use holdfast_ledger::TxEnvelope;
+use holdfast_primitives::limits::{PROOF_PART_BYTES_MAX, TX_BYTES_MAX};
+use holdfast_primitives::{Height, TxId, decode_exact};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use upstream::core::{SubscriptionResult, async_trait};
+use upstream::server::PendingSubscriptionSink;
+
+/// Bytes of an envelope: a transaction, the length of its openings, and they.
+const ENVELOPE_BYTES_MAX: usize = TX_BYTES_MAX + 4 + PROOF_PART_BYTES_MAX;
+/// How often a waiting transaction is looked at between blocks: it may be dropped without one.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The transactions' counter.
+pub(crate) struct TxNamespace {
+    backend: Arc<dyn Backend>,
+}
+
+impl TxNamespace {
+    pub(crate) const fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    async fn settled(&self, id: &TxId) -> Result<TxStatus, Failure> {
+        let mut heights = self.backend.watch_height();
+        loop {
+            let status = self.backend.tx_status(id)?;
+            if status.is_settled() || !next_look(&mut heights).await {
+                return Ok(status);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl TxApiServer for TxNamespace {
+    async fn submit(&self, envelope: HexBytes) -> Result<TxId, Failure> {
+        let envelope: TxEnvelope =
+            decode_exact(&envelope.0, ENVELOPE_BYTES_MAX).map_err(|reason| Failure::Malformed { reason })?;
+        Ok(self.backend.submit(envelope).await?)
+    }
+
+    fn status(&self, id: TxId) -> Result<TxStatus, Failure> {
+        Ok(self.backend.tx_status(&id)?)
+    }
+
+    fn get(&self, id: TxId) -> Result<TxView, Failure> {
+        let TxStatus::Final { height, index } = self.backend.tx_status(&id)? else {
+            return Err(Failure::TxUnknown { id });
+        };
+        let block = self.backend.block(height)?.ok_or(Failure::BlockUnknown { at: BlockRef::Height(height) })?;
+        let signed = block.txs.get(index as usize).ok_or(Failure::TxUnknown { id })?;
+        Ok(TxView::of(signed, height, index, self.backend.genesis().params.prefix))
+    }
+
+    async fn wait(&self, id: TxId, timeout_ms: u64) -> Result<TxStatus, Failure> {
+        let limit = Duration::from_millis(timeout_ms.min(WAIT_MS_MAX));
+        match tokio::time::timeout(limit, self.settled(&id)).await {
+            Ok(status) => status,
+            Err(_) => Ok(self.backend.tx_status(&id)?),
+        }
+    }
+
+    async fn subscribe_status(&self, pending: PendingSubscriptionSink, id: TxId) -> SubscriptionResult {
+        let mut heights = self.backend.watch_height();
+        let sink = pending.accept().await?;
+        let mut told = None;
+        while !sink.is_closed() {
+            let status = self.backend.tx_status(&id).map_err(|error| Failure::from(error).to_string())?;
+            let settled = status.is_settled();
+            if told.as_ref() != Some(&status) {
+                send(&sink, &status).await?;
+                told = Some(status);
+            }
+            if settled || !next_look(&mut heights).await {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for a block or a moment; false once the node stops.
+async fn next_look(heights: &mut watch::Receiver<Height>) -> bool {
+    matches!(tokio::time::timeout(LOOK_AGAIN, heights.changed()).await, Ok(Ok(())) | Err(_))
+}

@@ -1,0 +1,11 @@
+//! The interface from outside: a served in-memory node, its callers, and those who mean it harm.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod calls;
+mod client;
+mod common;
+mod errors;
+mod quote;
+mod shapes;
+mod text;
+mod villains;
