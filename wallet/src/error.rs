@@ -1,0 +1,208 @@
+//! Everything that can go wrong between an owner and its data, with a stable code and what mends it.
+
+use holdfast_ledger::AuditError;
+use holdfast_network::control::ControlError;
+use holdfast_network::transfer::TransferError;
+use holdfast_network::{NodeAddrError, TransportError};
+use holdfast_parcel::{CatalogError, ChunkError, HeadError, LayoutError, PackError, PathError, ReadError};
+use holdfast_primitives::{Address, Amount, AmountError};
+use holdfast_rpc::RpcError;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a wallet could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum WalletError {
+    /// The node refuses, or is not there.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// What the node sent is not what it should be.
+    #[error("the node's answer cannot be read: {reason}")]
+    Unreadable {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The network between nodes.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The parent heavy node.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The node's network address.
+    #[error("the node gives no usable network address: {0}")]
+    NodeAddr(#[from] NodeAddrError),
+    /// A holder.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// A sum that no purse could hold.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// A memo that is too long.
+    #[error("a memo of {bytes} bytes, the limit is {limit}")]
+    MemoTooLong {
+        /// Its bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Too few holders.
+    #[error("{found} holders would take it, {wanted} are needed: {reasons}")]
+    NotEnoughHolders {
+        /// Offers that came.
+        found: usize,
+        /// Holders needed.
+        wanted: usize,
+        /// Why the others would not, and what would do.
+        reasons: String,
+    },
+    /// Too little money.
+    #[error("{needed} are needed, the account has {balance}")]
+    InsufficientFunds {
+        /// The price at most, fees included.
+        needed: Amount,
+        /// What there is.
+        balance: Amount,
+    },
+    /// The account has stored nothing.
+    #[error("this wallet has stored nothing on this network")]
+    NoCatalog,
+    /// The account's catalog does not open.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// A file that is not in the catalog, and the like.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A name that the catalog cannot hold.
+    #[error("{name:?}: {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        source: PathError,
+    },
+    /// A file that cannot be read, or changed meanwhile.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A local file.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that changed while it was stored.
+    #[error("{} changed while it was stored; nothing was registered or paid", path.display())]
+    FileChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A shape that no segment has.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A range that is not in the file.
+    #[error("bytes {from}..{to} of a file of {size} bytes")]
+    OutOfFile {
+        /// First byte.
+        from: u64,
+        /// First byte after.
+        to: u64,
+        /// The file's size.
+        size: u64,
+    },
+    /// Too few batches of a segment can be had.
+    #[error("segment {ordinal}: {reachable} of its batches can be read, {needed} are needed ({lost})")]
+    NotEnoughBatches {
+        /// The owner's own count.
+        ordinal: u32,
+        /// Batches that could be read.
+        reachable: usize,
+        /// Batches that rebuild it.
+        needed: usize,
+        /// Who failed, and why.
+        lost: String,
+    },
+    /// A chunk cannot be put together.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A chunk is not what was stored.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// A holder did not take what it had promised to take.
+    #[error("holder {holder}: {reason}")]
+    Holder {
+        /// The holder.
+        holder: Address,
+        /// What happened.
+        reason: String,
+    },
+    /// What the network claims does not hold.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A claim that does not hang together, where the ledger has no word for it.
+    #[error("{claim} does not hold: {reason}")]
+    Unproven {
+        /// What was claimed.
+        claim: String,
+        /// Why it does not hold.
+        reason: String,
+    },
+    /// A task of this program ended.
+    #[error("interrupted: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl WalletError {
+    /// For answers of a node that cannot be read.
+    pub fn unreadable(reason: impl ToString) -> Self {
+        Self::Unreadable { reason: reason.to_string() }
+    }
+
+    /// A stable word for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rpc(_) => "rpc",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Transport(_) | Self::Control(_) | Self::NodeAddr(_) => "unreachable",
+            Self::Transfer(_) | Self::Holder { .. } => "holder",
+            Self::Amount(_) => "amount",
+            Self::MemoTooLong { .. } => "memo-too-long",
+            Self::NotEnoughHolders { .. } => "not-enough-holders",
+            Self::InsufficientFunds { .. } => "insufficient-funds",
+            Self::NoCatalog => "no-catalog",
+            Self::Head(_) => "bad-catalog",
+            Self::Catalog(CatalogError::NotFound { .. }) => "no-such-file",
+            Self::Catalog(_) => "catalog",
+            Self::Name { .. } => "bad-name",
+            Self::Pack(_) | Self::Layout(_) => "pack",
+            Self::File { .. } => "io",
+            Self::FileChanged { .. } => "file-changed",
+            Self::OutOfFile { .. } => "out-of-file",
+            Self::NotEnoughBatches { .. } => "not-enough-batches",
+            Self::Read(_) | Self::Chunk(_) | Self::Audit(_) | Self::Unproven { .. } => "unverifiable",
+            Self::Task(_) => "interrupted",
+        }
+    }
+
+    /// What mends it, where something does.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Rpc(error) => return Some(error.hint()),
+            Self::InsufficientFunds { .. } => "holdfast wallet faucet (on a devnet), a shorter --for, or less data",
+            Self::NotEnoughHolders { .. } => {
+                "holdfast status shows who is online and at what price; try a higher --price-limit or later"
+            }
+            Self::NoCatalog => "holdfast put FILE stores something; is it the right --wallet and --network?",
+            Self::Catalog(CatalogError::NotFound { .. }) => "holdfast ls shows what is stored",
+            Self::FileChanged { .. } => "store it again when nothing writes to it",
+            Self::NotEnoughBatches { .. } => "try again later: the holders named may come back",
+            Self::Control(_) | Self::Transport(_) | Self::NodeAddr(_) => {
+                "check that the heavy node runs: holdfast status"
+            }
+            Self::OutOfFile { .. } => "holdfast ls shows the file's size",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

@@ -1,0 +1,30 @@
+//! Floor 4: what an owner does. Keys and keystore, quotes, putting, getting, restoring, auditing.
+//!
+//! It talks to a heavy node by JSON-RPC ([`Session`]) and to holders by the network room ([`Link`]). It must never know a
+//! terminal: asking, showing and exit codes are the binary's.
+
+mod audit;
+mod batches;
+mod collect;
+mod error;
+mod fetch;
+mod files;
+mod keystore;
+mod link;
+mod place;
+mod put;
+mod session;
+mod words;
+
+pub use audit::{Auditor, HolderVerdict, RoundVerdict};
+pub use collect::{Collected, LocalFile, collect, file_meta};
+pub use error::WalletError;
+pub use fetch::{Fetcher, ReadReport};
+pub use files::{load_catalog, read_file};
+pub use holdfast_parcel::Catalog;
+pub use keystore::{Cost as KeystoreCost, Keystore, KeystoreError, Listed, write_private};
+pub use link::Link;
+pub use place::{Cost, Placed, Terms, paid_until, place};
+pub use put::{Put, PutProgress, Stored, held_segments, release_dead};
+pub use session::{Prepared, Session};
+pub use words::{COIN, WORDS, Words, WordsError, derive_ed25519};
