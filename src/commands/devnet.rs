@@ -1,0 +1,198 @@
+//! `holdfast devnet`: a whole network on this machine: one heavy node, some holders, funded accounts.
+//!
+//! The parts are the ones that `holdfast heavy` and `holdfast hold` start, joined by the same JSON-RPC and the same
+//! transport; only the process is shared.
+
+use crate::commands::genesis::{compose, set_round};
+use crate::commands::heavy::terminated;
+use crate::context::{Context, RPC_PORT};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::bytes;
+use crate::services::heavy::{self, HeavyService};
+use crate::services::holder::{HoldOptions, run as start_holder};
+use crate::services::logging;
+use clap::Args;
+use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
+use holdfast_holder::HolderHandle;
+use holdfast_ledger::Genesis;
+use holdfast_node::{HeavyConfig, NodeKeys, load_or_create_identity};
+use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
+use holdfast_rpc::RpcClient;
+use holdfast_wallet::Words;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Funded accounts that are printed.
+const ACCOUNTS: u32 = 3;
+const FUNDS: Amount = Amount::hold(1_000_000);
+const FAUCET_FUNDS: Amount = Amount::hold(100_000_000);
+
+#[derive(Debug, Args)]
+pub struct DevnetArgs {
+    /// Folder of the whole network; kept from run to run
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// How many holders
+    #[arg(long, default_value_t = 8)]
+    holders: u32,
+    /// Space that each offers
+    #[arg(long, default_value = "2GiB")]
+    quota: bytesize::ByteSize,
+    /// Asking price in HOLD per GiB per 30 days
+    #[arg(long, default_value = "1000HOLD")]
+    price: String,
+    /// Length of a round
+    #[arg(long, default_value = "10s")]
+    round: humantime::Duration,
+    /// Where JSON-RPC answers
+    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], RPC_PORT)))]
+    rpc_listen: SocketAddr,
+}
+
+pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
+    logging::init(context.verbose, context.verbose > 0);
+    let dir = args.dir.clone().unwrap_or_else(|| context.data_dir().join("devnet"));
+    let faucet = faucet_key();
+    let genesis = genesis(&dir, &args, &faucet)?;
+    let config = HeavyConfig {
+        dir: dir.join("heavy"),
+        genesis,
+        bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        relay: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        relay_url: None,
+        consensus_listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
+        consensus_peers: Vec::new(),
+    };
+    let mut service = heavy::start(config, args.rpc_listen, Some(faucet)).await?;
+    let holders = start_holders(&service, &dir, &args).await?;
+    announce(context, &service, &dir, &args, &holders);
+    let (reason, mut reasons) = tokio::sync::mpsc::channel(1);
+    let tasks: Vec<_> = holders.into_iter().map(|(_, handle)| tokio::spawn(follow(handle, reason.clone()))).collect();
+    let outcome = tokio::select! {
+        stopped = service.stopped() => Err(Failure::new(Exit::Failed, "consensus-stopped", stopped.to_string())),
+        Some(number) = reasons.recv() => Err(Failure::other(format!("holder {number} stopped by itself"))),
+        () = terminated() => Ok(()),
+    };
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    service.shutdown().await;
+    outcome
+}
+
+/// Reads a holder's news so that they do not pile up; the log has them.
+async fn follow(mut handle: HolderHandle, ended: tokio::sync::mpsc::Sender<u32>) {
+    while handle.news.recv().await.is_some() {}
+    // Nobody listens any more when the network is shutting down.
+    let _ = ended.send(handle.number.get()).await;
+}
+
+async fn start_holders(
+    service: &HeavyService,
+    dir: &Path,
+    args: &DevnetArgs,
+) -> Result<Vec<(String, HolderHandle)>, Failure> {
+    let price: Amount = args.price.parse()?;
+    let starts = (0..args.holders).map(|index| async move {
+        let dir = holder_dir(dir, index);
+        let key = load_or_create_identity(&dir.join("keys/identity.key")).map_err(Failure::other)?;
+        let address = key.address().to_text(NetworkPrefix::Devnet);
+        let options = HoldOptions {
+            dir,
+            key,
+            quota_bytes: args.quota.as_u64(),
+            price,
+            deposit: None,
+            bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        };
+        let (handle, _) = start_holder(RpcClient::connect(&service.rpc_url())?, options).await?;
+        Ok::<_, Failure>((address, handle))
+    });
+    let mut started = Vec::new();
+    for start in futures_join(starts).await {
+        started.push(start?);
+    }
+    Ok(started)
+}
+
+/// All at once: each waits for a block of its own joining.
+async fn futures_join<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = work.map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (slot, future) in done.iter_mut().zip(&mut pending) {
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
+
+fn holder_dir(dir: &Path, index: u32) -> PathBuf {
+    dir.join(format!("holder-{index}"))
+}
+
+fn announce(
+    context: &Context,
+    service: &HeavyService,
+    dir: &Path,
+    args: &DevnetArgs,
+    holders: &[(String, HolderHandle)],
+) {
+    let url = service.rpc_url();
+    let words = dev_words();
+    let accounts: Vec<String> =
+        (0..ACCOUNTS).map(|account| words.signing_key(account).address().to_text(NetworkPrefix::Devnet)).collect();
+    let mut text = format!("devnet in {}\n\naccounts with {FUNDS} each, words: {DEV_MNEMONIC}\n", dir.display());
+    for account in &accounts {
+        text += &format!("  {account}\n");
+    }
+    text += &format!("\nholders with {} each at {} per GiB per 30 days\n", bytes(args.quota.as_u64()), args.price);
+    for (index, (address, _)) in holders.iter().enumerate() {
+        text += &format!("  {address}  {}\n", holder_dir(dir, index as u32).display());
+    }
+    text += &format!(
+        "\nJSON-RPC   {url}\nhealth     {url}/readyz?verbose\nmetrics    {url}/metrics\nlight node {}\n\nListening on {url}",
+        service.handle().addr()
+    );
+    let holders: Vec<_> = holders
+        .iter()
+        .enumerate()
+        .map(|(index, (address, handle))| serde_json::json!({ "address": address, "number": handle.number, "dir": holder_dir(dir, index as u32) }))
+        .collect();
+    let heavy = service.handle().address.to_text(NetworkPrefix::Devnet);
+    let value = serde_json::json!({ "rpc": url, "dir": dir, "heavy": heavy, "words": DEV_MNEMONIC, "accounts": accounts, "holders": holders });
+    context.output.item(text, &value);
+}
+
+fn dev_words() -> Words {
+    Words::parse(DEV_MNEMONIC).expect("the development words are valid")
+}
+
+fn faucet_key() -> SecretKey {
+    dev_words().signing_key(1_000)
+}
+
+/// The network's genesis: read if there is one, else made with funded accounts, holders and faucet.
+fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey) -> Result<Genesis, Failure> {
+    let path = dir.join("genesis.toml");
+    if path.exists() {
+        return crate::commands::genesis::read(&path);
+    }
+    let keys = NodeKeys::load_or_create(&dir.join("heavy/keys")).map_err(Failure::other)?;
+    let mut accounts = vec![(faucet.address(), FAUCET_FUNDS)];
+    accounts.extend((0..ACCOUNTS).map(|account| (dev_words().signing_key(account).address(), FUNDS)));
+    for index in 0..args.holders {
+        let key = load_or_create_identity(&holder_dir(dir, index).join("keys/identity.key")).map_err(Failure::other)?;
+        accounts.push((key.address(), FUNDS));
+    }
+    let mut genesis = compose("devnet", NetworkPrefix::Devnet, &keys, accounts)?;
+    set_round(&mut genesis, u64::try_from(args.round.as_millis()).unwrap_or(u64::MAX));
+    let text = GenesisFile::from_genesis(&genesis).to_text()?;
+    to_genesis(&GenesisFile::parse(&text)?)?;
+    std::fs::write(&path, text)?;
+    Ok(genesis)
+}

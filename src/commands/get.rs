@@ -1,0 +1,107 @@
+//! `holdfast get`: read a file back, or a slice of it.
+
+use crate::commands::put::progress_bar;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::bytes;
+use clap::Args;
+use holdfast_wallet::{Link, ReadReport, Session, WalletError, load_catalog, read_file};
+use std::fs::File;
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The file's name, as `holdfast ls` shows it
+    name: String,
+    /// Where to write it; `-` for standard output
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only these bytes, for example 0-1023 (both ends included)
+    #[arg(long, value_name = "A-B")]
+    range: Option<String>,
+    /// Overwrite the output file
+    #[arg(long)]
+    force: bool,
+}
+
+pub async fn run(context: &Context, args: GetArgs) -> Outcome {
+    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let link = Link::connect(&session).await?;
+    let outcome = get(context, &session, &link, &args).await;
+    link.close().await;
+    outcome
+}
+
+async fn get(context: &Context, session: &Session, link: &Link, args: &GetArgs) -> Outcome {
+    let catalog = load_catalog(session, link).await?;
+    let size = catalog.file(&args.name).map_err(WalletError::from)?.meta.size;
+    let range = match &args.range {
+        Some(text) => parse_range(text, size)?,
+        None => 0..size,
+    };
+    let length = range.end - range.start;
+    let bar = progress_bar(context, length);
+    let progress = |written| bar.set_position(written);
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.name));
+    if out.as_os_str() == "-" {
+        let mut stdout = std::io::stdout();
+        read_file(session, link, &catalog, &args.name, range, &mut stdout, &progress).await?;
+        return Ok(stdout.flush()?);
+    }
+    if out.exists() && !args.force {
+        return Err(Failure::new(Exit::Failed, "exists", format!("{} exists already", out.display()))
+            .hint("choose another with --out, or overwrite it with --force"));
+    }
+    // Written beside and renamed: what stands under the final name is always whole.
+    let beside = out.with_file_name(format!(".{}.part", out.file_name().unwrap_or_default().to_string_lossy()));
+    let mut file = File::create(&beside).map_err(|source| WalletError::File { path: beside.clone(), source })?;
+    let read = read_file(session, link, &catalog, &args.name, range, &mut file, &progress).await;
+    let read = match read {
+        Ok(read) => read,
+        Err(error) => {
+            let _ = std::fs::remove_file(&beside);
+            return Err(error.into());
+        }
+    };
+    file.sync_all()?;
+    std::fs::rename(&beside, &out)?;
+    bar.finish_and_clear();
+    report(context, &args.name, &out, length, &read);
+    Ok(())
+}
+
+fn report(context: &Context, name: &str, out: &Path, length: u64, read: &ReadReport) {
+    let mut text = format!("{name}: {} written to {}", bytes(length), out.display());
+    for (holder, reason) in &read.failed {
+        text += &format!("\nholder {holder} failed: {reason}");
+    }
+    if read.rebuilt_ranges > 0 {
+        text += &format!("\n{} ranges were rebuilt from other holders' batches", read.rebuilt_ranges);
+    }
+    let value = serde_json::json!({ "name": name, "out": out, "bytes": length, "read": read });
+    context.output.result(text, &value);
+}
+
+fn default_out(name: &str) -> PathBuf {
+    PathBuf::from(name.rsplit('/').next().unwrap_or(name))
+}
+
+/// `A-B`, both ends included; `A-` to the end. An empty file has no bytes to name.
+fn parse_range(text: &str, size: u64) -> Result<Range<u64>, Failure> {
+    let malformed = || Failure::usage(format!("--range {text}: write A-B, for example 0-1023"));
+    let (from, to) = text.split_once('-').ok_or_else(malformed)?;
+    let from: u64 = from.parse().map_err(|_| malformed())?;
+    let to: u64 = match to {
+        "" => size,
+        to => to.parse::<u64>().map_err(|_| malformed())?.checked_add(1).ok_or_else(malformed)?,
+    };
+    if from > to {
+        return Err(malformed());
+    }
+    if to > size || from > size {
+        return Err(WalletError::OutOfFile { from, to, size }.into());
+    }
+    Ok(from..to)
+}

@@ -1,0 +1,66 @@
+//! `holdfast heavy`: run a heavy node.
+
+use crate::commands::genesis;
+use crate::context::{Context, RPC_PORT};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::services::{heavy, logging};
+use clap::Args;
+use holdfast_node::HeavyConfig;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct HeavyArgs {
+    /// Folder of keys, chain database and write-ahead log
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The network's genesis file
+    #[arg(long, value_name = "FILE", default_value = "genesis.toml")]
+    genesis: PathBuf,
+    /// Where JSON-RPC answers
+    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], RPC_PORT)))]
+    rpc_listen: SocketAddr,
+    /// UDP socket for light nodes
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Where the relay listens; none for no relay
+    #[arg(long, value_name = "ADDR")]
+    relay_listen: Option<SocketAddr>,
+    /// Under which URL light nodes reach the relay
+    #[arg(long, value_name = "URL")]
+    relay_url: Option<String>,
+    /// Where consensus listens, as a multiaddr
+    #[arg(long, value_name = "MULTIADDR", default_value = "/ip4/127.0.0.1/tcp/0")]
+    consensus_listen: String,
+}
+
+pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
+    logging::init(context.verbose, true);
+    let genesis = genesis::read(&args.genesis)?;
+    let config = HeavyConfig {
+        dir: args.dir.unwrap_or_else(|| context.data_dir().join("heavy")),
+        genesis,
+        bind: vec![args.listen],
+        relay: args.relay_listen,
+        relay_url: args.relay_url,
+        consensus_listen: args.consensus_listen,
+        consensus_peers: Vec::new(),
+    };
+    let mut service = heavy::start(config, args.rpc_listen, None).await?;
+    let handle = service.handle();
+    let value = serde_json::json!({ "rpc": service.rpc_url(), "node": handle.addr().to_string(), "height": handle.core.tip().state.chain().height });
+    context.output.item(format!("node      {}\nListening on {}", handle.addr(), service.rpc_url()), &value);
+    tokio::select! {
+        stopped = service.stopped() => Err(Failure::new(Exit::Failed, "consensus-stopped", stopped.to_string())),
+        () = terminated() => { service.shutdown().await; Ok(()) }
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+}

@@ -1,0 +1,19 @@
+//! One file per command.
+
+pub mod audit;
+pub mod config;
+pub mod demo;
+pub mod devnet;
+pub mod doctor;
+pub mod genesis;
+pub mod get;
+pub mod heavy;
+pub mod hold;
+pub mod ls;
+pub mod put;
+pub mod quote;
+pub mod restore;
+pub mod rm;
+pub mod status;
+pub mod tx;
+pub mod wallet;

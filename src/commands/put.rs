@@ -1,0 +1,181 @@
+//! `holdfast put`: store files and folders.
+
+use crate::cli::Spending;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::{bytes, time};
+use clap::Args;
+use holdfast_genesis::Price;
+use holdfast_primitives::Amount;
+use holdfast_wallet::{
+    Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog, paid_until, place,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// Files and folders
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Store a single file or folder under another name
+    #[arg(long = "as", value_name = "NAME")]
+    rename: Option<String>,
+    /// For how long, for example 90d
+    #[arg(long = "for", value_name = "DURATION", default_value = "30d")]
+    term: humantime::Duration,
+    /// Highest price to accept, in HOLD per GiB per 30 days
+    #[arg(long, value_name = "AMOUNT")]
+    price_limit: Option<String>,
+    #[command(flatten)]
+    spending: Spending,
+}
+
+pub async fn run(context: &Context, args: PutArgs) -> Outcome {
+    if args.rename.is_some() && args.paths.len() != 1 {
+        return Err(
+            Failure::usage("--as names one file or folder").hint("store the others with a command of their own")
+        );
+    }
+    let collected = files_of(context, &args.paths, args.rename.as_deref())?;
+    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let link = Link::connect(&session).await?;
+    let stored = store(context, &session, &link, &args, collected).await;
+    link.close().await;
+    stored
+}
+
+async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs, collected: Collected) -> Outcome {
+    let mut catalog = load_catalog(session, link).await?;
+    let price_max = args.price_limit.as_deref().map(|text| -> Result<Amount, Failure> {
+        Ok(Price::from_gib_30_days(text.parse()?, session.params().round_ms)?.get())
+    });
+    let rounds = rounds_for(args.term, session.params().round_ms);
+    let terms = Terms { rounds, price_max: price_max.transpose()?, batch_log2: None, code: None };
+    for file in &collected.files {
+        if catalog.file(file.name.as_str()).is_ok() {
+            catalog.remove_file(file.name.as_str()).map_err(holdfast_wallet::WalletError::from)?;
+        }
+    }
+    let (size, count) = (collected.bytes(), collected.files.len());
+    let placed = place(session, link, &catalog, (size, count as u64), terms).await?;
+    let most = placed.cost(session, placed.segments_max)?;
+    let until = paid_until(session, link.now(), rounds);
+    let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
+    context.output.note(quote_text(&collected, &placed, &most, until, balance));
+    if !agreed(context, &args.spending, &most, balance)? {
+        let value = serde_json::json!({ "quote": most, "paid_until_ms": until, "balance": balance });
+        return Ok(context.output.result("nothing was stored", &value));
+    }
+    let bar = progress_bar(context, size);
+    let work_dir = std::env::temp_dir();
+    let put = Put { session, link, placed, catalog, work_dir: &work_dir };
+    let tell = |progress: PutProgress| {
+        bar.set_position(progress.read_bytes);
+        bar.set_message(format!("{}/{} pieces stored", progress.stored, progress.made));
+    };
+    let stored = put.run(collected.files, &tell).await?;
+    bar.finish_and_clear();
+    report(context, &stored, size, count, until);
+    Ok(())
+}
+
+fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: holdfast_primitives::TimeMs) {
+    let (id, height) = stored.registered.last().copied().expect("a put registers at least one transaction");
+    let text = format!(
+        "stored {} in {files} files as {} batches ({} at the holders)\npaid {} for storage and {} in fees, until {}\ntransaction {id} is final in block {height}",
+        bytes(size),
+        stored.cost.batches,
+        bytes(stored.cost.stored_bytes),
+        stored.cost.storage,
+        stored.fees,
+        time(until)
+    );
+    let value = serde_json::json!({
+        "files": files, "bytes": size, "deduped_bytes": stored.stats.deduped_bytes, "packed_bytes": stored.stats.stored_bytes,
+        "cost": stored.cost, "fees": stored.fees, "paid_until_ms": until, "released_segments": stored.released,
+        "transactions": stored.registered.iter().map(|(id, height)| serde_json::json!({ "tx": id, "height": height })).collect::<Vec<_>>(),
+    });
+    context.output.result(text, &value);
+}
+
+fn quote_text(
+    collected: &Collected,
+    placed: &Placed,
+    most: &Cost,
+    until: holdfast_primitives::TimeMs,
+    balance: Amount,
+) -> String {
+    let layout = placed.layout;
+    format!(
+        "file        {}\nsize        {}\nstored as   segments of {} pieces of {}, any {} of which rebuild one; at most {} pieces\nstorage     {} at most, relay fee {} included\nfee         {} at most\ntotal       {} at most\npaid until  {}\nbalance     {}, {} after\nfailed rounds are not paid: what they would have cost comes back at the end of the term",
+        names(collected),
+        bytes(collected.bytes()),
+        layout.batches(),
+        bytes(layout.batch_bytes()),
+        layout.data(),
+        most.batches,
+        most.storage,
+        most.relay_fee,
+        most.fee,
+        most.total,
+        time(until),
+        balance,
+        balance.saturating_sub(most.total)
+    )
+}
+
+fn names(collected: &Collected) -> String {
+    match collected.files.as_slice() {
+        [one] => one.name.as_str().to_owned(),
+        many => format!("{} files", many.len()),
+    }
+}
+
+/// Whether to go on: within the limit, affordable, and agreed to.
+pub fn agreed(context: &Context, spending: &Spending, most: &Cost, balance: Amount) -> Result<bool, Failure> {
+    if let Some(limit) = &spending.max_price {
+        let limit: Amount = limit.parse()?;
+        if most.total > limit {
+            let message = format!("it would cost up to {}, the limit is {limit}", most.total);
+            return Err(
+                Failure::new(Exit::AbovePrice, "above-max-price", message).hint("raise --max-price, or shorten --for")
+            );
+        }
+    }
+    if most.total > balance {
+        return Err(holdfast_wallet::WalletError::InsufficientFunds { needed: most.total, balance }.into());
+    }
+    if spending.dry_run {
+        return Ok(false);
+    }
+    Ok(spending.yes || context.agree("Store it?")?)
+}
+
+/// Files below `paths`; says what was passed over.
+pub fn files_of(context: &Context, paths: &[PathBuf], rename: Option<&str>) -> Result<Collected, Failure> {
+    let collected = collect(paths, rename)?;
+    for path in &collected.skipped {
+        context.output.note(format!("passed over {}: neither file nor folder", path.display()));
+    }
+    if collected.files.is_empty() {
+        return Err(Failure::new(Exit::NotFound, "no-files", "there are no files to store there"));
+    }
+    Ok(collected)
+}
+
+/// Rounds that a term takes, rounded up.
+pub fn rounds_for(term: humantime::Duration, round_ms: u64) -> u32 {
+    let rounds = term.as_millis().div_ceil(u128::from(round_ms.max(1))).max(1);
+    u32::try_from(rounds).unwrap_or(u32::MAX)
+}
+
+/// A bar on a terminal; nothing elsewhere.
+pub fn progress_bar(context: &Context, total: u64) -> ProgressBar {
+    if context.output.quiet || context.output.json {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} {msg}");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

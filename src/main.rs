@@ -1,0 +1,12 @@
+//! The one binary: a command tree over the rooms below.
+
+mod cli;
+mod commands;
+mod context;
+mod failure;
+mod output;
+mod services;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

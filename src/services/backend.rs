@@ -1,0 +1,171 @@
+//! A heavy node, as JSON-RPC asks for it.
+
+use async_trait::async_trait;
+use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, TxEnvelope};
+use holdfast_node::{HeavyHandle, SubmitError as PoolError, Waiting};
+use holdfast_primitives::{Address, BlockHash, Certificate, Height, HolderNo, RoundNo, TxId, ValidatorSet};
+use holdfast_rpc::tx::TxStatus;
+use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, SubmitError, Tip};
+use holdfast_store::StoreError;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Events of one block, at most.
+const EVENTS_MAX: usize = usize::MAX;
+
+/// One heavy node and, on a devnet, its faucet.
+pub struct NodeBackend {
+    node: HeavyHandle,
+    faucet: Option<Arc<dyn Faucet>>,
+}
+
+impl NodeBackend {
+    /// Answers for `node`.
+    pub const fn new(node: HeavyHandle, faucet: Option<Arc<dyn Faucet>>) -> Self {
+        Self { node, faucet }
+    }
+
+    /// Where one proof transaction is, and which of its challenges failed.
+    fn proof_place(&self, id: &TxId) -> Result<Option<ProofPlace>, StoreError> {
+        let db = self.node.core.db();
+        let Some(place) = db.tx_place(id)? else { return Ok(None) };
+        let failed = db.events(place.height, 0, EVENTS_MAX)?.into_iter().find_map(|(_, event)| match event {
+            Event::ProofVerified { tx, failed, .. } if tx == *id => Some(failed),
+            _ => None,
+        });
+        Ok(failed.map(|failed| ProofPlace { height: place.height, index: place.position, failed }))
+    }
+}
+
+fn fault(error: impl std::error::Error + Send + Sync + 'static) -> BackendError {
+    BackendError::Fault(Box::new(error))
+}
+
+#[async_trait]
+impl Backend for NodeBackend {
+    fn genesis(&self) -> Arc<Genesis> {
+        Arc::clone(self.node.core.genesis())
+    }
+
+    fn tip(&self) -> Tip {
+        let tip = self.node.core.tip();
+        Tip { hash: tip.hash, state: tip.state }
+    }
+
+    fn watch_height(&self) -> watch::Receiver<Height> {
+        self.node.core.watch_height()
+    }
+
+    fn height_of(&self, block: &BlockHash) -> Result<Option<Height>, BackendError> {
+        self.node.core.db().height_of(block).map_err(fault)
+    }
+
+    fn header(&self, height: Height) -> Result<Option<Header>, BackendError> {
+        Ok(self.block(height)?.map(|block| block.header))
+    }
+
+    fn block(&self, height: Height) -> Result<Option<Block>, BackendError> {
+        self.node.core.db().block(height).map_err(fault)
+    }
+
+    fn certificate(&self, height: Height) -> Result<Option<Certificate>, BackendError> {
+        self.node.core.db().certificate(height).map_err(fault)
+    }
+
+    fn validators(&self, height: Height) -> Result<Option<ValidatorSet>, BackendError> {
+        let Some(header) = self.header(height)? else { return Ok(None) };
+        self.node.core.db().validator_set(&header.validators).map_err(fault)
+    }
+
+    fn events(&self, height: Height) -> Result<Option<Vec<Event>>, BackendError> {
+        if height > self.node.core.tip().state.chain().height {
+            return Ok(None);
+        }
+        let events = self.node.core.db().events(height, 0, EVENTS_MAX).map_err(fault)?;
+        Ok(Some(events.into_iter().map(|(_, event)| event).collect()))
+    }
+
+    fn tx_status(&self, id: &TxId) -> Result<TxStatus, BackendError> {
+        if let Some(place) = self.node.core.db().tx_place(id).map_err(fault)? {
+            return Ok(TxStatus::Final { height: place.height, index: place.position });
+        }
+        Ok(match self.node.core.waiting(id) {
+            Some(Waiting::Pending) => TxStatus::Pending,
+            Some(Waiting::Dropped(error)) => {
+                TxStatus::Dropped { code: error.code().to_owned(), message: error.to_string() }
+            }
+            None => TxStatus::Unknown,
+        })
+    }
+
+    fn proof_parts(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<ProofPlace>, BackendError> {
+        let parts = self.node.core.db().proof_parts(round, holder).map_err(fault)?;
+        let places = parts.iter().map(|(_, id)| self.proof_place(id).map_err(fault));
+        Ok(places.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    fn openings(&self, tx: &TxId) -> Result<Option<Vec<u8>>, BackendError> {
+        self.node.core.db().openings(tx).map_err(fault)
+    }
+
+    fn slot_evidence(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<SlotEvidence>, BackendError> {
+        self.node.core.db().evidence(round, holder).map_err(fault)
+    }
+
+    async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
+        submit(&self.node, envelope).await
+    }
+
+    fn node(&self) -> NodeInfo {
+        NodeInfo {
+            account: self.node.address,
+            node_addr: self.node.addr().to_string(),
+            children: u32::try_from(self.node.control.children()).unwrap_or(u32::MAX),
+            peers: 0,
+            synced: true,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn is_online(&self, holder: &Address) -> bool {
+        self.node.control.holders().iter().any(|(online, _)| online == holder)
+    }
+
+    fn faucet(&self) -> Option<Arc<dyn Faucet>> {
+        self.faucet.clone()
+    }
+
+    fn health(&self) -> Vec<Check> {
+        let tip = self.node.core.tip();
+        let (waiting, bytes) = self.node.core.mempool_size();
+        let age_ms = holdfast_node::now().since(tip.state.chain().time);
+        let quiet_ms = tip.state.params().heartbeat_ms.saturating_mul(3);
+        let height = tip.state.chain().height;
+        vec![
+            Check {
+                name: "chain",
+                ok: height == Height::GENESIS || age_ms <= quiet_ms,
+                detail: format!("height {height}, newest block {age_ms} ms old"),
+            },
+            Check { name: "mempool", ok: true, detail: format!("{waiting} transactions, {bytes} bytes") },
+            Check { name: "holders", ok: true, detail: format!("{} connected", self.node.control.holders().len()) },
+        ]
+    }
+
+    fn metrics(&self) -> String {
+        self.node.core.metrics().text(self.node.core.mempool_size().0, self.node.control.children())
+    }
+}
+
+/// Admits a transaction; off the runtime, because verifying signatures is work.
+pub async fn submit(node: &HeavyHandle, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
+    let core = Arc::clone(&node.core);
+    let admitted = tokio::task::spawn_blocking(move || core.submit(envelope)).await;
+    admitted.map_err(|error| SubmitError::Fault(Box::new(error)))?.map_err(|error| match error {
+        PoolError::Rule(rule) => SubmitError::Refused { code: rule.code().to_owned(), message: rule.to_string() },
+        PoolError::Known { .. } => SubmitError::Refused { code: "tx_known".to_owned(), message: error.to_string() },
+        PoolError::SenderFull { waiting, .. } | PoolError::PoolFull { count: waiting, .. } => {
+            SubmitError::PoolFull { waiting }
+        }
+    })
+}

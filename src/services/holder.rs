@@ -1,0 +1,59 @@
+//! A holder over a heavy node's JSON-RPC.
+
+use crate::failure::{Exit, Failure};
+use crate::services::ledger_link::LedgerLink;
+use holdfast_genesis::Price;
+use holdfast_holder::{HolderConfig, HolderError, HolderHandle, start};
+use holdfast_ledger::Genesis;
+use holdfast_primitives::{Amount, SecretKey};
+use holdfast_rpc::RpcClient;
+use holdfast_store::VaultError;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the operator of a holder says on the command line.
+#[derive(Clone, Debug)]
+pub struct HoldOptions {
+    /// Folder of the batches.
+    pub dir: PathBuf,
+    /// The holder's key.
+    pub key: SecretKey,
+    /// Bytes offered.
+    pub quota_bytes: u64,
+    /// HOLD per GiB per 30 days.
+    pub price: Amount,
+    /// Deposit, if other than what covers the whole quota.
+    pub deposit: Option<Amount>,
+    /// Sockets to bind.
+    pub bind: Vec<SocketAddr>,
+}
+
+/// Starts a holder whose parent is the node at `rpc`; returns the price that the ledger can express.
+pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, Price), Failure> {
+    let genesis: Genesis = rpc.chain_genesis().await?.raw.decode().map_err(Failure::other)?;
+    let price = Price::from_gib_30_days(options.price, genesis.params.round_ms)?;
+    let parent = rpc.market_node().await?.node_addr.parse().map_err(Failure::other)?;
+    let ledger = Arc::new(LedgerLink::new(rpc, genesis.params.prefix));
+    let config = HolderConfig {
+        dir: options.dir,
+        key: options.key,
+        quota_bytes: options.quota_bytes,
+        price: price.get(),
+        deposit: options.deposit,
+        parent,
+        bind: options.bind,
+    };
+    Ok((start(config, ledger).await.map_err(explain)?, price))
+}
+
+fn explain(error: HolderError) -> Failure {
+    let message = error.to_string();
+    match error {
+        HolderError::Vault(VaultError::Lock(_)) => Failure::new(Exit::Failed, "dir-in-use", message)
+            .hint("stop the other process, or choose another folder with --dir"),
+        HolderError::NoDeposit { .. } => Failure::new(Exit::InsufficientFunds, "no-deposit", message)
+            .hint("send money to the holder's address, lower --quota, or set --deposit"),
+        _ => Failure::new(Exit::Failed, "holder", message),
+    }
+}

@@ -1,0 +1,108 @@
+//! The ledger, as a holder asks for it, over a heavy node's JSON-RPC.
+
+use async_trait::async_trait;
+use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
+use holdfast_ledger::{Genesis, Holder, Slot, TxEnvelope};
+use holdfast_primitives::{Address, Height, HolderNo, NetworkPrefix, TxId};
+use holdfast_rpc::market::HolderRef;
+use holdfast_rpc::round::PhaseName;
+use holdfast_rpc::{AddressText, PAGE_ROWS_MAX, PageAsk, RpcClient, RpcError};
+use std::time::Duration;
+
+/// How long a transaction may take to become final before the holder gives up on the node.
+const FINAL_WITHIN: Duration = Duration::from_secs(120);
+/// Between two looks at the chain. A look is one small call on loopback or to the parent.
+const POLL: Duration = Duration::from_millis(200);
+
+/// One heavy node, asked by JSON-RPC.
+pub struct LedgerLink {
+    rpc: RpcClient,
+    prefix: NetworkPrefix,
+}
+
+impl LedgerLink {
+    /// Asks `rpc`, whose network has addresses with `prefix`.
+    pub const fn new(rpc: RpcClient, prefix: NetworkPrefix) -> Self {
+        Self { rpc, prefix }
+    }
+}
+
+fn map(error: RpcError) -> LedgerError {
+    match error {
+        RpcError::Answered { reason, message, .. } => LedgerError::Refused { code: reason, message },
+        RpcError::Dropped { code, message, .. } => LedgerError::Refused { code, message },
+        other => LedgerError::Unavailable { reason: other.to_string() },
+    }
+}
+
+fn unreadable(error: impl ToString) -> LedgerError {
+    LedgerError::Unavailable { reason: format!("the node's answer cannot be read: {}", error.to_string()) }
+}
+
+#[async_trait]
+impl Ledger for LedgerLink {
+    async fn genesis(&self) -> Result<Genesis, LedgerError> {
+        self.rpc.chain_genesis().await.map_err(map)?.raw.decode().map_err(unreadable)
+    }
+
+    async fn chain(&self) -> Result<ChainView, LedgerError> {
+        let status = self.rpc.chain_status().await.map_err(map)?;
+        let running = self.rpc.round_running().await.map_err(map)?;
+        let phase = match (running.phase, running.seed) {
+            (PhaseName::Open, _) => RoundPhase::Open,
+            (PhaseName::Proving, Some(seed)) => {
+                RoundPhase::Proving { seed: seed.seed.0.try_into().map_err(|_| unreadable("a seed is not 32 bytes"))? }
+            }
+            (PhaseName::AwaitingSeed | PhaseName::Proving, _) => RoundPhase::AwaitingSeed,
+        };
+        let running = RoundView { round: running.round, phase, due: running.due.time() };
+        Ok(ChainView { height: status.height, time: status.time.time(), running })
+    }
+
+    async fn chain_after(&self, height: Height) -> Result<ChainView, LedgerError> {
+        loop {
+            let view = self.chain().await?;
+            if view.height > height {
+                return Ok(view);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn account(&self, address: &Address) -> Result<Option<AccountView>, LedgerError> {
+        let found = self.rpc.find_account(AddressText::new(*address, self.prefix)).await.map_err(map)?;
+        Ok(found.map(|account| AccountView {
+            balance: account.balance,
+            sequence: account.sequence,
+            holder: account.holder,
+        }))
+    }
+
+    async fn holder(&self, number: HolderNo) -> Result<Holder, LedgerError> {
+        let view = self.rpc.market_holder(HolderRef::Number(number)).await.map_err(map)?;
+        view.raw.decode().map_err(unreadable)
+    }
+
+    async fn slots(&self, number: HolderNo, batch_log2: u8) -> Result<Vec<Slot>, LedgerError> {
+        let (mut slots, mut first) = (Vec::new(), 0);
+        loop {
+            let ask = PageAsk::from(first).limit(PAGE_ROWS_MAX);
+            let page = self.rpc.market_batches(HolderRef::Number(number), batch_log2, Some(ask)).await.map_err(map)?;
+            for row in &page.rows {
+                slots.push(row.raw.decode().map_err(unreadable)?);
+            }
+            match page.next {
+                Some(next) => first = next,
+                None => return Ok(slots),
+            }
+        }
+    }
+
+    async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, LedgerError> {
+        self.rpc.tx_submit(&envelope).await.map_err(map)
+    }
+
+    async fn wait_final(&self, id: TxId) -> Result<Height, LedgerError> {
+        Ok(self.rpc.wait_final(id, FINAL_WITHIN).await.map_err(map)?.height)
+    }
+}
