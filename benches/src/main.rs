@@ -2,6 +2,7 @@
 //!
 //! It must never assert a time: it asserts that what it timed was done right, and prints figures.
 
+mod files;
 mod harness;
 mod prove;
 mod settle;
@@ -12,7 +13,8 @@ use harness::Report;
 
 type Bench = fn(&Report) -> Result<()>;
 
-const BENCHES: &[(&str, Bench)] = &[("tag", tag::run), ("prove", prove::run), ("settle", settle::run)];
+const BENCHES: &[(&str, Bench)] =
+    &[("tag", tag::run), ("prove", prove::run), ("settle", settle::run), ("files", files::run)];
 
 fn main() -> Result<()> {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));

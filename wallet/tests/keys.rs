@@ -115,7 +115,8 @@ proptest! {
     #[test]
     fn words_read_back(entropy in any::<[u8; 32]>()) {
         let words = Words::from_entropy(entropy);
-        prop_assert_eq!(Words::parse(&words.reveal()).unwrap().entropy(), &entropy);
+        let read = Words::parse(&words.reveal()).unwrap();
+        prop_assert_eq!(read.entropy(), &entropy);
     }
 
     #[test]

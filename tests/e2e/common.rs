@@ -1,0 +1,124 @@
+//! A network of real processes on loopback, for tests: started, killed and asked as a person would.
+
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program under test.
+pub const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
+
+/// A process that is killed when it goes out of scope.
+pub struct Running {
+    child: Child,
+    /// The first line it printed, as JSON.
+    pub said: Value,
+}
+
+impl Running {
+    /// Starts `holdfast WORDS --json` and waits for its first line.
+    pub fn start(words: &[&str]) -> Option<Self> {
+        let mut child = Command::new(HOLDFAST)
+            .args(words)
+            .arg("--json")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap() == 0 {
+            child.wait().unwrap();
+            return None;
+        }
+        // Whoever reads no further would block the process once the pipe is full.
+        std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        Some(Self { child, said: serde_json::from_str(&line).unwrap() })
+    }
+
+    /// kill -9, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Someone who types commands: a data folder, a password, a node to ask.
+pub struct Person {
+    pub folder: PathBuf,
+    pub rpc: String,
+}
+
+impl Person {
+    pub fn new(folder: &Path, rpc: &str) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("password"), "pw\n").unwrap();
+        Self { folder: folder.to_owned(), rpc: rpc.to_owned() }
+    }
+
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.run_with(words, "")
+    }
+
+    pub fn run_with(&self, words: &[&str], input: &str) -> Output {
+        let mut child = Command::new(HOLDFAST)
+            .args(words)
+            .args(["--json", "--network", "devnet", "--rpc", &self.rpc, "--data-dir"])
+            .arg(self.folder.join("data"))
+            .arg("--password-file")
+            .arg(self.folder.join("password"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The document a command prints; panics with its error if it fails.
+    pub fn ask(&self, words: &[&str]) -> Value {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// A command that must fail: its exit code and its error document.
+    pub fn fail(&self, words: &[&str]) -> (i32, Value) {
+        Self::failure(&self.run(words), words)
+    }
+
+    pub fn failure(output: &Output, words: &[&str]) -> (i32, Value) {
+        assert!(!output.status.success(), "{words:?} went well");
+        let error: Value = serde_json::from_slice(&output.stderr)
+            .unwrap_or_else(|_| panic!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code().unwrap(), error["error"].clone())
+    }
+}
+
+/// Waits for a condition; panics at the deadline.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Bytes that do not compress and are the same for the same seed.
+pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    use sha2::Digest as _;
+    let block = |index: u64| sha2::Sha256::digest([seed.to_le_bytes(), index.to_le_bytes()].concat());
+    (0..).flat_map(block).take(bytes).collect()
+}

@@ -1,0 +1,8 @@
+//! The program as a stranger runs it: real processes, real kills, real mistakes.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+mod crash;
+mod demo;
+mod mistakes;
+mod readme;
