@@ -13,8 +13,6 @@ pub enum Exit {
     Failed = 1,
     /// The command line makes no sense.
     Usage = 2,
-    /// Some of it worked.
-    Partial = 3,
     /// What was asked for does not exist.
     NotFound = 10,
     /// Not enough money.

@@ -100,6 +100,9 @@ impl World {
     }
 }
 
+/// What is done with each key and value.
+type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), LoadError>;
+
 /// The records of that chain, made up as they are asked for.
 struct Source<'a> {
     genesis: &'a Genesis,
@@ -205,7 +208,7 @@ impl Source<'_> {
         ProofProgress { parts: vec![Some(PartOutcome { openings_digest: Digest::new([6; 32]), failed: Vec::new() })] }
     }
 
-    fn each(&self, table: Table, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), LoadError>) -> Result<()> {
+    fn each(&self, table: Table, each: Each<'_>) -> Result<()> {
         let mut put = |number: u32, record: Vec<u8>| each(&number.to_be_bytes(), &record).map_err(anyhow::Error::from);
         match table {
             Table::Chain => put(0, bytes(&self.chain()?)),
@@ -224,7 +227,7 @@ impl Source<'_> {
 }
 
 impl StateSource for Source<'_> {
-    fn scan(&self, table: Table, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), LoadError>) -> Result<(), LoadError> {
+    fn scan(&self, table: Table, each: Each<'_>) -> Result<(), LoadError> {
         self.each(table, each).map_err(|error| LoadError::Source { table, source: error.into() })
     }
 }

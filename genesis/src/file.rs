@@ -33,7 +33,6 @@ pub struct GenesisFile {
 /// The rules; each field is explained at the ledger's `Params`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each field is the ledger parameter of the same name")]
 pub struct Rules {
     pub protocol_version: u32,
     pub round_ms: u64,

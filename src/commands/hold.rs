@@ -161,7 +161,10 @@ async fn earnings(context: &Context, holder: &str) -> Outcome {
 async fn audits(context: &Context, holder: &str, failed: bool) -> Outcome {
     let rpc = context.rpc()?;
     let view = rpc.market_holder(holder_ref(holder)?).await?;
-    let Some(latest) = rpc.round_latest().await? else { return Ok(context.output.note("no round is settled yet")) };
+    let Some(latest) = rpc.round_latest().await? else {
+        context.output.note("no round is settled yet");
+        return Ok(());
+    };
     let mut rows = Vec::new();
     for round in 0..=latest.round.get() {
         let page =

@@ -65,7 +65,8 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     context.output.note(quote_text(&collected, &placed, &most, until, balance));
     if !agreed(context, &args.spending, &most, balance)? {
         let value = serde_json::json!({ "quote": most, "paid_until_ms": until, "balance": balance });
-        return Ok(context.output.result("nothing was stored", &value));
+        context.output.result("nothing was stored", &value);
+        return Ok(());
     }
     let bar = progress_bar(context, size);
     let work_dir = std::env::temp_dir();

@@ -48,7 +48,8 @@ async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) ->
     let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
     context.output.note(format!("storing the changed catalog costs {} at most", most.total));
     if !agreed(context, &args.spending, &most, balance)? {
-        return Ok(context.output.result("nothing was deleted", &serde_json::json!({ "quote": most })));
+        context.output.result("nothing was deleted", &serde_json::json!({ "quote": most }));
+        return Ok(());
     }
     let put = Put { session, link, placed, catalog, work_dir: &std::env::temp_dir() };
     let stored = put.run(Vec::new(), &|_| {}).await?;

@@ -25,7 +25,7 @@ impl Network {
         let nobody = Person::new(&folder.join("founder"), "http://127.0.0.1:1");
         let node = folder.join("heavy").display().to_string();
         let genesis = folder.join("genesis.toml").display().to_string();
-        let mut words = vec!["genesis", "new", "--dir", &node, "--out", &genesis, "--round", "6s"]
+        let mut words = ["genesis", "new", "--dir", &node, "--out", &genesis, "--round", "6s"]
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>();

@@ -105,10 +105,7 @@ impl Put<'_> {
         self.register(first_ordinal, finish, &metas, &holders).await
     }
 
-    fn start_uploads(
-        &self,
-        counters: &Arc<Counters>,
-    ) -> (Vec<Queue>, Vec<JoinHandle<Result<Option<TransferClient>, WalletError>>>) {
+    fn start_uploads(&self, counters: &Arc<Counters>) -> (Vec<Queue>, Vec<Upload>) {
         let start = |offer: &CheckedOffer| {
             let (queue, batches) = mpsc::channel(QUEUE);
             let writer = self.link.writer(offer.ticket().clone());
@@ -123,7 +120,7 @@ impl Put<'_> {
         files: Vec<LocalFile>,
         queues: Vec<Queue>,
         counters: &Arc<Counters>,
-    ) -> JoinHandle<Result<(Finish<()>, Vec<Vec<BatchMeta>>), WalletError>> {
+    ) -> JoinHandle<Result<Packed, WalletError>> {
         let sink = Sink {
             queues,
             metas: Vec::new(),
@@ -280,6 +277,10 @@ pub async fn release_dead(session: &Session, catalog: &Catalog) -> Result<(Vec<u
 }
 
 type Queue = mpsc::Sender<Arc<dyn UploadSource>>;
+/// One holder's uploads; ends with the session that sent the last batch.
+type Upload = JoinHandle<Result<Option<TransferClient>, WalletError>>;
+/// The catalog and its head, and per segment its batches.
+type Packed = (Finish<()>, Vec<Vec<BatchMeta>>);
 
 /// Which batch of segment `ordinal` goes to holder `holder`: the turn moves by one with every segment, so that data and
 /// parity are spread evenly.
