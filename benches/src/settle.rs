@@ -21,7 +21,7 @@ const HOLDERS: u32 = 1_000;
 const PRICE: Amount = Amount::grains(1_000_000);
 const START: TimeMs = TimeMs::new(1_790_000_000_000);
 
-/// Two runs of each, the first to warm up.
+/// Five runs; one of the worst case, which is long.
 pub fn run(report: &Report) -> Result<()> {
     let mebibyte = noise(1 << 20, 5);
     for contracts in [10_000, BATCHES] {

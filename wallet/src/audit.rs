@@ -1,8 +1,10 @@
 //! Auditing: what the network claims about a round, verified on this machine from public data, with the ledger's own code.
 //!
-//! Nothing the node says is taken on trust except which blocks there are: a round's record is proven against a header that
-//! a quorum of the genesis' validators signed, its rows against the record, its seed against the beacon's VRF, every opening
-//! against the frozen lists, every payment against its contract.
+//! A round's record is proven against a header that a quorum of the genesis' validators signed, its rows against the record,
+//! its seed against the beacon's VRF, every opening against the frozen lists, the sums of the payments against the record.
+//!
+//! Still taken from the node: the genesis (unless the caller names the chain), the contracts and the heavy nodes' addresses
+//! by which payments are checked, and how many batches of a contract were faulty before the round.
 
 use crate::error::WalletError;
 use holdfast_ledger::{
