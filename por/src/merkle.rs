@@ -7,7 +7,7 @@
 //!
 //! The six levels below 64 KiB are not kept: opening a leaf reads its group of 64 leaves and hashes them again.
 
-use crate::hash::{Hash, leaf_hash, root_hash};
+use crate::hash::{Hash, leaf_hash, leaf_hashes, root_hash};
 use crate::meta::{BatchMeta, MetaError};
 use crate::scheme::{OpenError, Scheme, Stored};
 use crate::tree::{Tree, climb, siblings};
@@ -124,5 +124,5 @@ pub(crate) fn check_batch_log2(batch_log2: u8) -> Result<(), MetaError> {
 /// The six levels over one group of leaves.
 pub(crate) fn group_tree(group: &[u8; GROUP_BYTES]) -> Tree {
     let (leaves, _) = group.as_chunks();
-    Tree::grow(leaves.iter().map(leaf_hash).collect())
+    Tree::grow(leaf_hashes(leaves).collect())
 }

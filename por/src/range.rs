@@ -3,7 +3,7 @@
 //! The proof is the least that the verifier lacks: the siblings to the left and right of the run, bottom-up, left first on
 //! each level. How many there are follows from the sizes and is never sent. For one leaf they are its opening's siblings.
 
-use crate::hash::{Hash, leaf_hash};
+use crate::hash::{Hash, leaf_hashes};
 use crate::layers::Layers;
 use crate::merkle::{GROUP_BYTES, GROUP_DEPTH, group_tree, seal};
 use crate::meta::{BatchMeta, MetaError};
@@ -111,7 +111,7 @@ pub fn verify_range(meta: &BatchMeta, first: u32, leaves: &[u8], proof: &RangePr
     if proof.as_bytes().len() != expected {
         return Err(RangeError::ProofLength { found: proof.as_bytes().len(), expected });
     }
-    let top = climb(meta.depth(), first, whole.iter().map(leaf_hash).collect(), &proof.hashes);
+    let top = climb(meta.depth(), first, leaf_hashes(whole).collect(), &proof.hashes);
     if top.is_none_or(|top| seal(meta.batch_log2, &top) != meta.root) {
         return Err(RangeError::Mismatch { first, count });
     }

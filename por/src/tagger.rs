@@ -1,6 +1,6 @@
 //! From a stream of bytes to a batch's metadata, in one pass.
 
-use crate::hash::{Hash, Leaf, leaf_hash};
+use crate::hash::{Hash, Leaf, leaf_hash, leaf_hashes};
 use crate::layers::Layers;
 use crate::merkle::{GROUP_LEAVES, GROUP_LOG2, check_batch_log2, meta_of_top};
 use crate::meta::{BatchMeta, MetaError};
@@ -91,9 +91,12 @@ impl Tagger {
         let missing = (LEAF_BYTES - self.leaf.len()) % LEAF_BYTES;
         let (begun, rest) = bytes.split_at(missing.min(bytes.len()));
         self.extend_leaf(begun);
-        let (leaves, rest) = rest.as_chunks();
-        for leaf in leaves {
-            self.push_leaf(leaf_hash(leaf));
+        let (mut leaves, rest) = rest.as_chunks();
+        while !leaves.is_empty() {
+            let (fitting, others) = leaves.split_at(leaves.len().min(GROUP_LEAVES - self.group.len()));
+            self.group.extend(leaf_hashes(fitting));
+            self.close_full_group();
+            leaves = others;
         }
         self.extend_leaf(rest);
         Ok(())
@@ -127,6 +130,10 @@ impl Tagger {
 
     fn push_leaf(&mut self, hash: Hash) {
         self.group.push(hash);
+        self.close_full_group();
+    }
+
+    fn close_full_group(&mut self) {
         if self.group.len() == GROUP_LEAVES {
             let leaves = std::mem::replace(&mut self.group, Vec::with_capacity(GROUP_LEAVES));
             self.groups.push(Tree::grow(leaves).top());

@@ -1,6 +1,8 @@
 //! A perfect binary tree, seen from both sides: the prover keeps all nodes, the verifier climbs with siblings.
 
-use crate::hash::{Hash, node_hash};
+use crate::hash::Hash;
+use holdfast_primitives::lanes::LANES;
+use holdfast_primitives::merkle::{node, parents};
 
 /// All nodes of a perfect tree in one list, bottom level first, so that nodes `2i` and `2i + 1` of the list are the
 /// children of node `width + i`.
@@ -20,11 +22,13 @@ impl Tree {
     /// Hashes upwards from `bottom`, whose length is a power of two.
     pub(crate) fn grow(bottom: Vec<Hash>) -> Self {
         assert!(bottom.len().is_power_of_two(), "a perfect tree over {} nodes", bottom.len());
-        let inner = bottom.len() - 1;
+        let (mut from, mut width) = (0, bottom.len());
         let mut nodes = bottom;
-        nodes.reserve_exact(inner);
-        for i in 0..inner {
-            nodes.push(node_hash(&nodes[2 * i], &nodes[2 * i + 1]));
+        nodes.resize(2 * width - 1, [0; 32]);
+        while width > 1 {
+            let (below, above) = nodes.split_at_mut(from + width);
+            parents(&below[from..], &mut above[..width / 2]);
+            (from, width) = (from + width, width / 2);
         }
         Self { nodes }
     }
@@ -35,7 +39,7 @@ impl Tree {
         let width = nodes.len().div_ceil(2);
         let sound = (width..nodes.len()).all(|i| {
             let left = 2 * (i - width);
-            nodes[i] == node_hash(&nodes[left], &nodes[left + 1])
+            nodes[i] == node(&nodes[left], &nodes[left + 1])
         });
         sound.then_some(Self { nodes })
     }
@@ -100,13 +104,17 @@ fn climb_level<'a>(
 ) -> Option<()> {
     let (mut read, mut write) = (0, 0);
     if starts_right {
-        *hashes.first_mut()? = node_hash(siblings.next()?, hashes.first()?);
+        *hashes.first_mut()? = node(siblings.next()?, hashes.first()?);
         (read, write) = (1, 1);
+    }
+    while let Some(&children) = hashes[read..].first_chunk::<{ 2 * LANES }>() {
+        parents(&children, &mut hashes[write..write + LANES]);
+        (read, write) = (read + 2 * LANES, write + LANES);
     }
     while read < hashes.len() {
         let parent = match hashes.get(read + 1) {
-            Some(right) => node_hash(&hashes[read], right),
-            None => node_hash(&hashes[read], siblings.next()?),
+            Some(right) => node(&hashes[read], right),
+            None => node(&hashes[read], siblings.next()?),
         };
         hashes[write] = parent;
         (read, write) = (read + 2, write + 1);

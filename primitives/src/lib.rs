@@ -12,6 +12,7 @@ mod hash;
 mod height;
 mod id;
 mod keys;
+pub mod lanes;
 pub mod limits;
 pub mod merkle;
 mod number;
