@@ -11,12 +11,14 @@ use crate::limits::{CATALOG_CHUNKS_MAX, CATALOG_FILES_MAX};
 use crate::path::FilePath;
 use crate::table::ChunkTable;
 use borsh::{BorshDeserialize, BorshSerialize};
-use holdfast_primitives::limits::SEGMENT_BATCHES_MAX;
-use holdfast_primitives::{Bounded, TimeMs};
+use crate::head::SegmentShape;
+use holdfast_primitives::{Bounded, TimeMs, sha256_parts};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::Range;
 use thiserror::Error;
+
+const ROOTS_LABEL: &[u8] = b"holdfast/segment-roots/v1\0";
 
 /// Names, chunks and segments of one owner.
 #[derive(Default)]
@@ -39,9 +41,14 @@ pub struct SegmentInfo {
     pub layout: Layout,
     /// Bytes packed into its data space; the rest is zero. Too low by what was packed after the catalog was encoded.
     pub used_bytes: u64,
-    /// Roots of its `k + m` batches in order. Empty while unknown: the segments a catalog lies in are finished after it
-    /// was encoded, and are noted by the next one.
-    pub roots: Bounded<[u8; 32], SEGMENT_BATCHES_MAX>,
+    /// [`roots_digest`] of its batches' roots, which the ledger lists: by it a reader knows that a node told it the truth.
+    /// `None` while unknown: the segments a catalog lies in are finished after it was encoded; its head knows them.
+    pub roots_digest: Option<[u8; 32]>,
+}
+
+/// `SHA256("holdfast/segment-roots/v1\0" | roots)` of the roots of a segment's `k + m` batches in order.
+pub fn roots_digest(roots: &[[u8; 32]]) -> [u8; 32] {
+    sha256_parts(&[ROOTS_LABEL, roots.as_flattened()])
 }
 
 /// Why the catalog cannot do what was asked, or bytes are not a catalog.
@@ -135,6 +142,13 @@ pub enum CatalogError {
     },
 }
 
+impl SegmentInfo {
+    /// What a reader of the segment needs of it.
+    pub const fn shape(&self) -> SegmentShape {
+        SegmentShape { ordinal: self.ordinal, layout: self.layout, roots_digest: self.roots_digest }
+    }
+}
+
 impl Catalog {
     /// A catalog with nothing in it, of generation 0.
     pub fn new() -> Self {
@@ -226,13 +240,13 @@ impl Catalog {
     }
 
     /// Notes the roots of a segment's batches; an empty list means unknown.
-    pub fn set_roots(&mut self, ordinal: u32, roots: Vec<[u8; 32]>) -> Result<(), CatalogError> {
+    pub fn set_roots(&mut self, ordinal: u32, roots: &[[u8; 32]]) -> Result<(), CatalogError> {
         let segment = self.segments.get_mut(&ordinal).ok_or(CatalogError::UnknownSegment { ordinal })?;
         let (found, expected) = (roots.len(), segment.layout.batches());
         if found != 0 && found != expected {
             return Err(CatalogError::WrongRoots { ordinal, found, expected });
         }
-        segment.roots = Bounded::new(roots).expect("a layout has at most as many batches as a list of roots");
+        segment.roots_digest = (found > 0).then(|| roots_digest(roots));
         Ok(())
     }
 

@@ -1,22 +1,25 @@
 //! One chunk: plaintext -> compressed if that helps -> sealed; and back, with every check.
 //!
 //! ```text
-//! stored = AES-256-GCM(key, nonce 0, associated data = chunk id, zstd(plaintext) or plaintext)     body | tag 16
+//! stored = AES-256-GCM(key, nonce 0, associated data = chunk id, frames)                     body | tag 16
+//! frames = per 64 KiB of plaintext its zstd frame, or the plaintext itself where that is no longer
 //! ```
+//! Frames stand alone, so that a slice of a chunk is read without the rest of it ([`crate::ChunkSlice`]).
 
-use crate::keys::{ChunkId, ChunkKey, OwnerKeys};
+use crate::keys::{ChunkId, ChunkKey};
 use crate::layout::Locator;
-use crate::limits::{CHUNK_BYTES_MAX, SEAL_BYTES};
+use crate::limits::{CHUNK_BYTES_MAX, CHUNK_FRAMES_MAX, FRAME_BYTES, SEAL_BYTES};
 use borsh::{BorshDeserialize, BorshSerialize};
+use holdfast_primitives::Bounded;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 use std::cell::RefCell;
+use std::ops::Range;
 use thiserror::Error;
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::compress_bound;
 
 const ZSTD_LEVEL: i32 = 3;
 
-/// What the catalog keeps of a chunk: enough to find, open and check it. Borsh, 85 bytes.
+/// What the catalog keeps of a chunk: enough to find, open and check it. Borsh, 88 bytes and 2 per frame.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct ChunkRecord {
     /// Its name within the owner.
@@ -25,10 +28,18 @@ pub struct ChunkRecord {
     pub key: ChunkKey,
     /// Bytes of plaintext.
     pub raw_len: u32,
-    /// Whether the sealed bytes are a zstd frame.
-    pub compressed: bool,
+    /// Bytes of each frame, 0 for one that is plaintext as it is; empty when they all are.
+    pub frames: Bounded<u16, CHUNK_FRAMES_MAX>,
     /// Where it lies.
     pub at: Locator,
+}
+
+/// One frame: where it lies in the plaintext and in the stored chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub raw: Range<u32>,
+    pub stored: Range<u32>,
+    pub compressed: bool,
 }
 
 /// A chunk ready to be packed.
@@ -36,6 +47,7 @@ pub struct SealedChunk<'a> {
     id: ChunkId,
     key: ChunkKey,
     raw_len: u32,
+    frames: Vec<u16>,
     body: Body<'a>,
     tag: Tag,
 }
@@ -81,25 +93,12 @@ pub enum ChunkError {
         /// Bytes of plaintext by its record.
         raw_len: u32,
     },
-    /// Another plaintext than the one that was named.
-    #[error("chunk {id}: holds the content of chunk {found}")]
-    WrongContent {
-        /// The chunk.
-        id: ChunkId,
-        /// The id of what it holds.
-        found: ChunkId,
-    },
 }
 
 thread_local! {
     // A zstd context is a megabyte of tables: one per thread, not one per chunk. `None` when it cannot be had.
-    static COMPRESSOR: RefCell<Option<Workbench>> = RefCell::new(Workbench::new());
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(ZSTD_LEVEL).ok());
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
-}
-
-struct Workbench {
-    compressor: Compressor<'static>,
-    frame: Vec<u8>,
 }
 
 /// Compresses (when that makes it smaller) and seals one plaintext under a fresh random key.
@@ -111,21 +110,19 @@ struct Workbench {
 pub fn seal_chunk(id: ChunkId, plaintext: &mut [u8]) -> SealedChunk<'_> {
     assert!(plaintext.len() <= CHUNK_BYTES_MAX, "a chunk of {} bytes exceeds the limit", plaintext.len());
     let (key, raw_len) = (ChunkKey::generate(), plaintext.len() as u32);
-    let mut body = match compress(plaintext) {
-        Some(frame) => Body::Compressed(frame),
-        None => Body::Raw(plaintext),
+    let (frames, mut body) = match compress(plaintext) {
+        Some((frames, bytes)) => (frames, Body::Compressed(bytes)),
+        None => (Vec::new(), Body::Raw(plaintext)),
     };
     let tag = cipher(&key)
         .seal_in_place_separate_tag(zero_nonce(), Aad::from(id.as_bytes()), body.bytes_mut())
         .expect("a chunk is far below the cipher's limit of 64 GiB");
-    SealedChunk { id, key, raw_len, body, tag }
+    SealedChunk { id, key, raw_len, frames, body, tag }
 }
 
-/// Opens and checks one chunk: length, the cipher's tag, and that the plaintext has the record's id.
-///
-/// `owner` is `None` for a reader to whom the owner handed the record: it cannot compute keyed ids, and takes the
-/// owner's word (the tag) for the content.
-pub fn decode_chunk(record: &ChunkRecord, stored: Vec<u8>, owner: Option<&OwnerKeys>) -> Result<Vec<u8>, ChunkError> {
+/// Opens and checks one chunk: its length, and the cipher's tag, by which the owner itself sealed this plaintext under
+/// this id.
+pub fn decode_chunk(record: &ChunkRecord, stored: Vec<u8>) -> Result<Vec<u8>, ChunkError> {
     let id = record.id;
     if stored.len() != record.at.stored_len as usize {
         return Err(ChunkError::WrongLength { id, found: stored.len(), expected: record.at.stored_len });
@@ -134,14 +131,10 @@ pub fn decode_chunk(record: &ChunkRecord, stored: Vec<u8>, owner: Option<&OwnerK
         return Err(ChunkError::TooLarge { id, raw_len: record.raw_len });
     }
     let body = open_chunk(record, stored)?;
-    let plaintext = if record.compressed { decompress(record, &body)? } else { body };
-    if plaintext.len() != record.raw_len as usize {
-        return Err(ChunkError::BadCompression { id, raw_len: record.raw_len });
+    if record.frames.is_empty() && body.len() == record.raw_len as usize {
+        return Ok(body);
     }
-    match owner.map(|keys| keys.chunk_id(&plaintext)) {
-        Some(found) if found != id => Err(ChunkError::WrongContent { id, found }),
-        _ => Ok(plaintext),
-    }
+    decompress(record, &body)
 }
 
 impl SealedChunk<'_> {
@@ -158,8 +151,8 @@ impl SealedChunk<'_> {
     /// The record of the chunk once it lies at byte `offset` of segment number `segment`.
     pub fn into_record(self, segment: u32, offset: u64) -> ChunkRecord {
         let at = Locator { segment, offset, stored_len: self.stored_len() as u32 };
-        let compressed = matches!(self.body, Body::Compressed(_));
-        ChunkRecord { id: self.id, key: self.key, raw_len: self.raw_len, compressed, at }
+        let frames = Bounded::new(self.frames).expect("a chunk has no more frames than its largest size");
+        ChunkRecord { id: self.id, key: self.key, raw_len: self.raw_len, frames, at }
     }
 
     /// Bytes it holds beyond the plaintext's own.
@@ -187,32 +180,79 @@ impl Body<'_> {
     }
 }
 
-impl Workbench {
-    fn new() -> Option<Self> {
-        Some(Self {
-            compressor: Compressor::new(ZSTD_LEVEL).ok()?,
-            frame: Vec::with_capacity(compress_bound(CHUNK_BYTES_MAX)),
-        })
+impl ChunkRecord {
+    /// The frames in order; `None` when the record contradicts itself.
+    pub(crate) fn frames(&self) -> Option<Vec<Frame>> {
+        let count = (self.raw_len as usize).div_ceil(FRAME_BYTES);
+        if self.raw_len as usize > CHUNK_BYTES_MAX || !(self.frames.is_empty() || self.frames.len() == count) {
+            return None;
+        }
+        let mut frames = Vec::with_capacity(count);
+        let (mut raw, mut stored) = (0, 0);
+        for index in 0..count {
+            let raw_len = (self.raw_len - raw).min(FRAME_BYTES as u32);
+            let compressed = self.frames.get(index).is_some_and(|length| *length > 0);
+            let stored_len = if compressed { self.frames[index].into() } else { raw_len };
+            frames.push(Frame { raw: raw..raw + raw_len, stored: stored..stored + stored_len, compressed });
+            (raw, stored) = (raw + raw_len, stored + stored_len);
+        }
+        (stored + SEAL_BYTES as u32 == self.at.stored_len).then_some(frames)
+    }
+
+    pub(crate) const fn bad_compression(&self) -> ChunkError {
+        ChunkError::BadCompression { id: self.id, raw_len: self.raw_len }
     }
 }
 
-/// The zstd frame of a plaintext, if it is smaller.
-fn compress(plaintext: &[u8]) -> Option<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|workbench| {
-        let Workbench { compressor, frame } = workbench.as_mut()?;
-        frame.clear();
-        compressor.compress_to_buffer(plaintext, frame).ok()?;
-        (frame.len() < plaintext.len()).then(|| frame.clone())
+/// The frames of a plaintext and their lengths, if any of them became smaller.
+fn compress(plaintext: &[u8]) -> Option<(Vec<u16>, Vec<u8>)> {
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        let compressor = compressor.as_mut()?;
+        let (mut lengths, mut body) = (Vec::new(), Vec::new());
+        let mut smaller = [0; FRAME_BYTES];
+        for (index, frame) in plaintext.chunks(FRAME_BYTES).enumerate() {
+            // Room for one byte less than the frame has: what does not fit did not become smaller.
+            let room = &mut smaller[..frame.len() - 1];
+            let length = compressor.compress_to_buffer(frame, room).unwrap_or(0);
+            lengths.push(u16::try_from(length).expect("a frame that became smaller has less than 64 KiB"));
+            if length > 0 && body.is_empty() {
+                body.reserve(plaintext.len());
+                body.extend_from_slice(&plaintext[..index * FRAME_BYTES]);
+            }
+            if length > 0 {
+                body.extend_from_slice(&smaller[..length]);
+            } else if !body.is_empty() {
+                body.extend_from_slice(frame);
+            }
+        }
+        (!body.is_empty()).then_some((lengths, body))
     })
 }
 
-fn decompress(record: &ChunkRecord, frame: &[u8]) -> Result<Vec<u8>, ChunkError> {
-    let bad = || ChunkError::BadCompression { id: record.id, raw_len: record.raw_len };
-    DECOMPRESSOR.with_borrow_mut(|decompressor| {
-        let mut plaintext = Vec::with_capacity(record.raw_len as usize);
-        decompressor.as_mut().ok_or_else(bad)?.decompress_to_buffer(frame, &mut plaintext).map_err(|_| bad())?;
-        Ok(plaintext)
-    })
+fn decompress(record: &ChunkRecord, body: &[u8]) -> Result<Vec<u8>, ChunkError> {
+    let frames = record.frames().ok_or_else(|| record.bad_compression())?;
+    let mut plaintext = Vec::with_capacity(record.raw_len as usize);
+    for frame in frames {
+        let stored = &body[frame.stored.start as usize..frame.stored.end as usize];
+        frame.open(stored, &mut plaintext).ok_or_else(|| record.bad_compression())?;
+    }
+    Ok(plaintext)
+}
+
+impl Frame {
+    /// Appends the frame's plaintext; `None` when its bytes are not such a frame.
+    pub(crate) fn open(&self, stored: &[u8], plaintext: &mut Vec<u8>) -> Option<()> {
+        if !self.compressed {
+            plaintext.extend_from_slice(stored);
+            return Some(());
+        }
+        let from = plaintext.len();
+        plaintext.resize(from + self.raw.len(), 0);
+        DECOMPRESSOR.with_borrow_mut(|decompressor| {
+            let length = decompressor.as_mut()?.decompress_to_buffer(stored, &mut plaintext[from..]).ok()?;
+            (length == self.raw.len()).then_some(())
+        })
+    }
 }
 
 fn open_chunk(record: &ChunkRecord, mut stored: Vec<u8>) -> Result<Vec<u8>, ChunkError> {

@@ -60,13 +60,3 @@ impl FileRecord {
         self.chunks.len()
     }
 }
-
-impl Piece<'_> {
-    /// The wanted bytes of the chunk's plaintext.
-    ///
-    /// # Panics
-    /// When `plaintext` is not the chunk's: [`crate::decode_chunk`] gives one of the recorded length.
-    pub fn cut<'b>(&self, plaintext: &'b [u8]) -> &'b [u8] {
-        &plaintext[self.from as usize..self.to as usize]
-    }
-}

@@ -4,9 +4,9 @@
 //! ```text
 //! sealed head = version u8 = 1 | nonce 12 | AES-256-GCM(head key, body) | tag 16                       at most 1024 B
 //! associated data = "holdfast/catalog-head/v1\0" | owner's address 32      so no owner's head opens as another's
-//! body = generation u64 | written u64 | indexed u8 | list          list = chunks u32 n, n x 85 B | segments u32 n, n x 8 B
+//! body = generation u64 | written u64 | indexed u8 | list     list = chunks u32 n, n records | segments u32 n, n shapes
 //!
-//! head -> catalog chunks                   up to 8 of them
+//! head -> catalog chunks                   up to 6 of them
 //! head -> index chunks -> catalog chunks   beyond; the index is another such list
 //! ```
 
@@ -26,13 +26,15 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 1;
 const OWNER_LABEL: &[u8] = b"holdfast/catalog-head/v1\0";
 
-/// Which segment has which shape. Borsh, 8 bytes.
+/// Which segment has which shape and roots. Borsh, 9 or 41 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct SegmentShape {
     /// The owner's own count.
     pub ordinal: u32,
     /// Its shape.
     pub layout: Layout,
+    /// [`roots_digest`] of its batches' roots; `None` while the owner did not know them.
+    pub roots_digest: Option<[u8; 32]>,
 }
 
 /// Chunks, and the shapes of the segments they lie in.
@@ -181,19 +183,19 @@ impl CatalogFetch {
     }
 
     /// The shape of a segment that a wanted chunk lies in.
-    pub fn layout(&self, segment: u32) -> Option<Layout> {
-        self.shapes.iter().find(|shape| shape.ordinal == segment).map(|shape| shape.layout)
+    pub fn shape(&self, segment: u32) -> Option<SegmentShape> {
+        self.shapes.iter().find(|shape| shape.ordinal == segment).copied()
     }
 
     /// Takes the stored bytes of the wanted chunks, in order; the next step, or the catalog.
-    pub fn supply(mut self, stored: Vec<Vec<u8>>, keys: &OwnerKeys) -> Result<CatalogLoad, HeadError> {
+    pub fn supply(mut self, stored: Vec<Vec<u8>>) -> Result<CatalogLoad, HeadError> {
         if stored.len() != self.wanted.len() {
             return Err(HeadError::WrongCount { found: stored.len(), expected: self.wanted.len() });
         }
         // A record may claim any length until its chunk is decoded, so nothing is reserved for the sum of claims.
         let mut bytes = Zeroizing::new(Vec::new());
         for (record, stored) in self.wanted.iter().zip(stored) {
-            bytes.extend_from_slice(&Zeroizing::new(decode_chunk(record, stored, Some(keys))?));
+            bytes.extend_from_slice(&Zeroizing::new(decode_chunk(record, stored)?));
         }
         self.home.append(&mut self.wanted);
         if self.indexed {
@@ -223,7 +225,7 @@ impl<const MAX: usize> ChunkList<MAX> {
         let mut ordinals: Vec<u32> = chunks.iter().map(|record| record.at.segment).collect();
         ordinals.dedup();
         let known = ordinals.iter().filter_map(|ordinal| segments.get(ordinal));
-        let shapes = known.map(|segment| SegmentShape { ordinal: segment.ordinal, layout: segment.layout }).collect();
+        let shapes = known.map(SegmentInfo::shape).collect();
         Some(Self { chunks: Bounded::new(chunks).ok()?, segments: Bounded::new(shapes).ok()? })
     }
 }
@@ -231,9 +233,10 @@ impl<const MAX: usize> ChunkList<MAX> {
 impl Catalog {
     /// Notes where this catalog itself lies; its segments may be unknown to it when it was read from them.
     pub(crate) fn settle(&mut self, home: &[ChunkRecord], shapes: &[SegmentShape]) {
-        for SegmentShape { ordinal, layout } in shapes.iter().copied() {
-            let fresh = SegmentInfo { ordinal, layout, used_bytes: 0, roots: Bounded::empty() };
-            self.segments.entry(ordinal).or_insert(fresh);
+        for SegmentShape { ordinal, layout, roots_digest } in shapes.iter().copied() {
+            let fresh = SegmentInfo { ordinal, layout, used_bytes: 0, roots_digest };
+            let known = self.segments.entry(ordinal).or_insert(fresh);
+            known.roots_digest = known.roots_digest.or(roots_digest);
         }
         self.home.clear();
         for record in home {

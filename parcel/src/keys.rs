@@ -3,7 +3,7 @@
 //! ```text
 //! dedupe key = HMAC-SHA256(master, "holdfast/owner/dedupe/v1")          (RFC 2104)
 //! head key   = HMAC-SHA256(master, "holdfast/owner/catalog-head/v1")
-//! chunk id   = HMAC-SHA256(dedupe key, plaintext)
+//! chunk id   = keyed BLAKE3(dedupe key, plaintext)                        a name within one owner, nothing a ledger sees
 //! chunk key  = 32 random bytes, one per chunk, kept in the catalog only
 //! ```
 
@@ -39,7 +39,7 @@ impl OwnerKeys {
 
     /// The id of a chunk with this plaintext.
     pub fn chunk_id(&self, plaintext: &[u8]) -> ChunkId {
-        ChunkId(hmac_sha256(&self.dedupe, plaintext))
+        ChunkId(*blake3::keyed_hash(&self.dedupe, plaintext).as_bytes())
     }
 
     pub(crate) const fn head(&self) -> &[u8; 32] {

@@ -8,7 +8,7 @@
 //!
 //! Reading: [`CatalogHead::open`], then [`CatalogFetch`] until the [`Catalog`] is there; [`Catalog::pieces`] says which
 //! chunks a byte range of a file needs, [`plan_read`] which batch ranges hold them, [`Fetched`] gathers what came
-//! (and rebuilds what was lost from any `k` batches), [`decode_chunk`] gives the plaintext.
+//! (and rebuilds what was lost from any `k` batches), [`decode_chunk`] gives the plaintext; [`ChunkSlice`] a part of it.
 //!
 //! This room is sync and pure: readers, writers and the space a segment is filled in are the caller's. It must never
 //! know a clock, a socket, a disk, who holds a batch, or what anything costs. It hands out batch bytes; their trees and
@@ -27,10 +27,11 @@ mod pack;
 mod path;
 mod read;
 mod segment;
+mod slice;
 mod table;
 mod wire;
 
-pub use catalog::{Catalog, CatalogError, SegmentInfo};
+pub use catalog::{Catalog, CatalogError, SegmentInfo, roots_digest};
 pub use chunk::{ChunkError, ChunkRecord, SealedChunk, decode_chunk, seal_chunk};
 pub use chunker::Chunker;
 pub use code::{CodeError, ErasureCode};
@@ -42,3 +43,4 @@ pub use pack::{FileAdded, Finish, PackError, PackStats, Packer, SegmentSink};
 pub use path::{FilePath, PathError};
 pub use read::{Fetched, ReadError, plan_read};
 pub use segment::{MemorySpace, PackedSegment, SegmentSpace, Stripe, Stripes};
+pub use slice::{ChunkSlice, PieceRead};

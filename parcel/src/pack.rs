@@ -17,7 +17,7 @@ use crate::layout::{Layout, Locator};
 use crate::limits::{CHUNK_BYTES_MAX, HEAD_CHUNKS_MAX, INDEX_CHUNKS_MAX, READ_AHEAD_BYTES};
 use crate::path::FilePath;
 use crate::segment::{PackedSegment, SegmentSpace};
-use holdfast_primitives::{Bounded, TimeMs};
+use holdfast_primitives::TimeMs;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -189,7 +189,7 @@ impl<S: SegmentSink> Packer<S> {
     /// The sealed bytes move as they are: the same key never encrypts a second time.
     pub fn move_chunk(&mut self, id: &ChunkId, stored: Vec<u8>) -> Result<Locator, PackError> {
         let record = self.store.catalog.find_chunk(id).ok_or(PackError::UnknownChunk { id: *id })?.clone();
-        decode_chunk(&record, stored.clone(), Some(&self.store.keys))?;
+        decode_chunk(&record, stored.clone())?;
         let (segment, offset) = self.store.append(&[&stored])?;
         let at = Locator { segment, offset, ..record.at };
         self.store.catalog.table.relocate(id, at);
@@ -224,9 +224,9 @@ impl<S: SegmentSink> Packer<S> {
         } else {
             home.clone()
         };
+        store.ship()?;
         let list = ChunkList::<HEAD_CHUNKS_MAX>::new(in_head, &store.catalog.segments);
         let list = list.expect("the index of the largest catalog fits as many chunks as a head names");
-        store.ship()?;
         let ChunkStore { mut catalog, sink, stats, .. } = store;
         catalog.settle(&home, &[]);
         let head = CatalogHead { generation: catalog.generation, written: now, indexed, list };
@@ -327,7 +327,7 @@ impl<S: SegmentSink> ChunkStore<S> {
         let space = self.sink.open(ordinal, &layout);
         let space = space.map_err(|source| sink_failed(&mut self.broken, ordinal, source))?;
         self.next_ordinal = ordinal.checked_add(1);
-        let info = SegmentInfo { ordinal, layout, used_bytes: 0, roots: Bounded::empty() };
+        let info = SegmentInfo { ordinal, layout, used_bytes: 0, roots_digest: None };
         self.catalog.segments.insert(ordinal, info);
         Ok(PackedSegment { ordinal, layout, used_bytes: 0, space })
     }
@@ -339,7 +339,7 @@ impl<S: SegmentSink> ChunkStore<S> {
         self.stats.padding_bytes += self.layout.data_bytes() - segment.used_bytes;
         let roots = self.sink.ship(segment);
         let roots = roots.map_err(|source| sink_failed(&mut self.broken, ordinal, source))?;
-        Ok(self.catalog.set_roots(ordinal, roots)?)
+        Ok(self.catalog.set_roots(ordinal, &roots)?)
     }
 
     fn require_sound(&self) -> Result<(), PackError> {

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! version u8 = 1 | generation u64 | written u64 (ms)
-//! | chunks   u32 n, n x ChunkRecord (85 B)      numbered 0..n in this order
+//! | chunks   u32 n, n x ChunkRecord             numbered 0..n in this order
 //! | files    u32 n, n x (path | size u64 | modified u64 | mode u32 | content_hash [32] | chunk numbers u32 n, n x u32)
-//! | segments u32 n, n x (ordinal u32 | layout 4 B | used u64 | roots u32 n, n x [32])
+//! | segments u32 n, n x (ordinal u32 | layout 4 B | used u64 | roots digest 0 or 1 [32])
 //! ```
 
 use crate::catalog::{Catalog, CatalogError, SegmentInfo};
 use crate::chunk::ChunkRecord;
 use crate::file::{FileRecord, content_hash};
 use crate::limits::{
-    CATALOG_BYTES_MAX, CATALOG_CHUNKS_MAX, CATALOG_FILES_MAX, CATALOG_SEGMENTS_MAX, CHUNK_RECORD_BYTES,
+    CATALOG_BYTES_MAX, CATALOG_CHUNKS_MAX, CATALOG_FILES_MAX, CATALOG_SEGMENTS_MAX, CHUNK_RECORD_BYTES_MAX,
 };
 use crate::path::FilePath;
 use crate::table::ChunkTable;
@@ -36,7 +36,7 @@ impl Catalog {
     pub fn encode(&mut self) -> Result<Vec<u8>, CatalogError> {
         self.table.forget_unused();
         let numbers = self.table.dense_numbers();
-        let mut bytes = Vec::with_capacity(self.table.len() * CHUNK_RECORD_BYTES * 2);
+        let mut bytes = Vec::with_capacity(self.table.len() * CHUNK_RECORD_BYTES_MAX * 2);
         self.write_body(&numbers, &mut bytes).expect("writing to a vector does not fail");
         match bytes.len() {
             found if found > CATALOG_BYTES_MAX => {

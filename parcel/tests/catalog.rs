@@ -4,7 +4,7 @@
 mod support;
 
 use holdfast_parcel::limits::PATH_BYTES_MAX;
-use holdfast_parcel::{Catalog, CatalogError, CatalogHead, CatalogLoad, FilePath, OwnerKeys, PathError};
+use holdfast_parcel::{Catalog, CatalogError, CatalogHead, CatalogLoad, FilePath, OwnerKeys, PathError, roots_digest};
 use holdfast_primitives::sha256;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,15 +124,21 @@ fn roots_are_noted_once_known() {
     let mut owner = Owner::new();
     owner.store(&[("big", &noise(33, 5_000_000))]);
     let mut catalog = owner.catalog();
-    let noted = |catalog: &Catalog, ordinal| catalog.segment(ordinal).unwrap().roots.to_vec();
-    let real: Vec<[u8; 32]> = owner.vault.segments[&0].1.iter().map(|batch| sha256(batch)).collect();
-    assert_eq!(noted(&catalog, 0), real);
-    assert!(noted(&catalog, 1).is_empty(), "a catalog cannot know the roots of the segment it lies in");
-    let wrong = catalog.set_roots(1, vec![[0; 32]; 5]).unwrap_err();
+    let noted = |catalog: &Catalog, ordinal| catalog.segment(ordinal).unwrap().roots_digest;
+    let real = |ordinal: u32| -> Vec<[u8; 32]> {
+        owner.vault.segments[&ordinal].1.iter().map(|batch| sha256(batch)).collect()
+    };
+    let plain = [b"holdfast/segment-roots/v1\0".as_slice(), real(0).as_flattened()].concat();
+    assert_eq!(noted(&catalog, 0), Some(sha256(&plain)));
+    assert_eq!(noted(&catalog, 1), Some(roots_digest(&real(1))), "the head knows the segment the catalog lies in");
+    let mut alone = Catalog::decode(&catalog.encode().unwrap()).unwrap();
+    alone.set_roots(0, &[]).unwrap();
+    assert_eq!(noted(&alone, 0), None);
+    let wrong = catalog.set_roots(1, &[[0; 32]; 5]).unwrap_err();
     assert_eq!(wrong, CatalogError::WrongRoots { ordinal: 1, found: 5, expected: 6 });
-    catalog.set_roots(1, vec![[1; 32]; 6]).unwrap();
-    assert_eq!(noted(&catalog, 1), [[1; 32]; 6]);
-    assert_eq!(catalog.set_roots(9, vec![]).unwrap_err(), CatalogError::UnknownSegment { ordinal: 9 });
+    catalog.set_roots(1, &[[1; 32]; 6]).unwrap();
+    assert_eq!(noted(&catalog, 1), Some(roots_digest(&[[1; 32]; 6])));
+    assert_eq!(catalog.set_roots(9, &[]).unwrap_err(), CatalogError::UnknownSegment { ordinal: 9 });
 }
 
 #[test]
@@ -232,7 +238,7 @@ fn the_encoding_is_frozen() {
     let id = [0x11; 32];
     let content = [b"holdfast/content/v1\0".as_slice(), &4u64.to_le_bytes(), &id].concat();
     let chunk =
-        [id.as_slice(), &[0x22; 32], &[4, 0, 0, 0], &[0], &[3, 0, 0, 0], &[9, 0, 0, 0, 0, 0, 0, 0], &[20, 0, 0, 0]]
+        [id.as_slice(), &[0x22; 32], &[4, 0, 0, 0], &[1, 0, 0, 0, 0, 0], &[3, 0, 0, 0], &[9, 0, 0, 0, 0, 0, 0, 0], &[20, 0, 0, 0]]
             .concat();
     let file = [
         &[3, 0, 0, 0],
@@ -244,50 +250,52 @@ fn the_encoding_is_frozen() {
         &[1, 0, 0, 0, 0, 0, 0, 0],
     ]
     .concat();
-    let segment = [[3, 0, 0, 0].as_slice(), &[4, 2, 1, 20], &29u64.to_le_bytes(), &[0, 0, 0, 0]].concat();
+    let segment = [[3, 0, 0, 0].as_slice(), &[4, 2, 1, 20], &29u64.to_le_bytes(), &[1], &[0x33; 32]].concat();
     let one = [1u8, 0, 0, 0];
     let header = [[1].as_slice(), &5u64.to_le_bytes(), &6u64.to_le_bytes()].concat();
     let bytes = [header.as_slice(), &one, &chunk, &one, &file, &one, &segment].concat();
 
     let mut catalog = Catalog::decode(&bytes).unwrap();
     assert_eq!((catalog.generation(), catalog.written().get()), (5, 6));
-    assert_eq!((chunk.len(), catalog.file("a/b").unwrap().meta.mode), (85, 0o644));
+    assert_eq!((chunk.len(), catalog.file("a/b").unwrap().meta.mode), (90, 0o644));
     assert_eq!(catalog.encode().unwrap(), bytes);
 
     let mut later = bytes.clone();
     later[0] = 2;
     assert_eq!(Catalog::decode(&later).err().unwrap(), CatalogError::UnknownVersion { version: 2 });
     let mut other_size = bytes.clone();
-    other_size[1 + 16 + 4 + 85 + 4 + 7] = 5;
+    other_size[1 + 16 + 4 + 90 + 4 + 7] = 5;
     assert_eq!(Catalog::decode(&other_size).err().unwrap(), CatalogError::Inconsistent { path: path_of("a/b") });
     assert!(matches!(Catalog::decode(&[bytes, vec![0]].concat()), Err(CatalogError::Malformed { .. })));
     let twice = [header.as_slice(), &[2, 0, 0, 0], &chunk, &chunk, &[0; 8]].concat();
     assert!(matches!(Catalog::decode(&twice), Err(CatalogError::Malformed { .. })));
 }
 
-/// Computed with Python's hmac module: id of "abc" under the dedupe key of master 00 01 .. 1f.
+/// Computed with Python's hmac and blake3 modules: id of "abc" under the dedupe key of master 00 01 .. 1f.
 #[test]
 fn ids_are_frozen() {
     let master: [u8; 32] = std::array::from_fn(|index| index as u8);
     let id = OwnerKeys::derive(&master).chunk_id(b"abc");
-    assert_eq!(hex::encode(id.as_bytes()), "cf342e12f64a044b2b30d64ebe47bbfebcbf22067b53e44cfc4acfeefc38cc50");
+    assert_eq!(hex::encode(id.as_bytes()), "e32a8e001a7d32d7509fdf4214d5c4f0edc7e4cfe25cef7c635e4c2595519af4");
     assert_ne!(OwnerKeys::derive(&[9; 32]).chunk_id(b"abc"), id, "another owner's ids tell nothing");
 }
 
 #[test]
 fn the_longest_head_fits_the_account() {
-    let chunk = |index: u8| [[index; 64].as_slice(), &[0, 0, 1, 0], &[1], &[index; 16]].concat();
-    let chunks: Vec<u8> = (0..8).flat_map(chunk).collect();
-    let shapes: Vec<u8> = (0..8).flat_map(|index| [index, 0, 0, 0, 10, 20, 1, 28]).collect();
-    let body = [[9; 16].as_slice(), &[1], &[8, 0, 0, 0], &chunks, &[8, 0, 0, 0], &shapes].concat();
+    let chunk = |index: u8| {
+        [[index; 64].as_slice(), &[0, 0, 1, 0], &[16, 0, 0, 0], &[index; 2 * 16], &[index; 16]].concat()
+    };
+    let shape = |index: u8| [[index, 0, 0, 0, 10, 20, 1, 28, 1].as_slice(), &[index; 32]].concat();
+    let (chunks, shapes): (Vec<u8>, Vec<u8>) = ((0..6).flat_map(chunk).collect(), (0..6).flat_map(shape).collect());
+    let body = [[9; 16].as_slice(), &[1], &[6, 0, 0, 0], &chunks, &[6, 0, 0, 0], &shapes].concat();
     let head: CatalogHead = borsh::from_slice(&body).unwrap();
     let keys = OwnerKeys::derive(&[1; 32]);
     let sealed = head.seal(&keys, &OWNER);
-    assert_eq!(sealed.len(), 798);
+    assert_eq!(sealed.len(), 1_020);
     assert_eq!(CatalogHead::open(&sealed, &keys, &OWNER).unwrap(), head);
-    assert_eq!(head.segments()[7].layout.batches(), 30);
-    let nine = [body.as_slice(), &shapes[..8]].concat();
-    assert!(borsh::from_slice::<CatalogHead>(&nine).is_err());
+    assert_eq!(head.segments()[5].layout.batches(), 30);
+    let seven = [[9; 16].as_slice(), &[1], &[7, 0, 0, 0], &chunks, &chunk(6), &[6, 0, 0, 0], &shapes].concat();
+    assert!(borsh::from_slice::<CatalogHead>(&seven).is_err());
 }
 
 #[test]
@@ -300,8 +308,8 @@ fn a_head_of_another_generation_still_opens_and_says_which_it_is() {
     assert_eq!((open(&first).generation(), open(&owner.sealed_head).generation()), (1, 2));
     assert_eq!(open(&first).written().get(), 1_000);
     let old = open(&first).fetch();
-    let stored = owner.fetch(old.wanted(), |segment| old.layout(segment), &[]).unwrap();
-    let CatalogLoad::Ready(catalog) = old.supply(stored, &owner.keys()).unwrap() else {
+    let stored = owner.fetch(old.wanted(), |segment| old.shape(segment).map(|shape| shape.layout), &[]).unwrap();
+    let CatalogLoad::Ready(catalog) = old.supply(stored).unwrap() else {
         panic!("a small catalog needs no index")
     };
     assert_eq!(catalog.list("").count(), 1);

@@ -123,6 +123,12 @@ pub enum WalletError {
         /// Who failed, and why.
         lost: String,
     },
+    /// A node lists other batches than the owner stored.
+    #[error("segment {ordinal}: the node lists other roots than you noted when you stored it")]
+    OtherRoots {
+        /// The owner's own count.
+        ordinal: u32,
+    },
     /// A chunk cannot be put together.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -180,7 +186,9 @@ impl WalletError {
             Self::FileChanged { .. } => "file-changed",
             Self::OutOfFile { .. } => "out-of-file",
             Self::NotEnoughBatches { .. } => "not-enough-batches",
-            Self::Read(_) | Self::Chunk(_) | Self::Audit(_) | Self::Unproven { .. } => "unverifiable",
+            Self::OtherRoots { .. } | Self::Read(_) | Self::Chunk(_) | Self::Audit(_) | Self::Unproven { .. } => {
+                "unverifiable"
+            }
             Self::Task(_) => "interrupted",
         }
     }
@@ -200,6 +208,7 @@ impl WalletError {
             Self::Control(_) | Self::Transport(_) | Self::NodeAddr(_) => {
                 "check that the heavy node runs: holdfast status"
             }
+            Self::OtherRoots { .. } => "that node lies or is of another chain: ask another with --rpc",
             Self::OutOfFile { .. } => "holdfast ls shows the file's size",
             _ => return None,
         };

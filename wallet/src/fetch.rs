@@ -7,7 +7,9 @@ use crate::error::WalletError;
 use crate::link::Link;
 use crate::session::Session;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use holdfast_parcel::{BatchSpan, ChunkRecord, ErasureCode, Fetched, Layout, decode_chunk, plan_read};
+use holdfast_parcel::{
+    BatchSpan, ErasureCode, Fetched, Layout, Locator, PieceRead, SegmentShape, plan_read, roots_digest,
+};
 use holdfast_por::BatchMeta;
 use holdfast_primitives::Address;
 use holdfast_primitives::limits::LEAF_LOG2;
@@ -29,6 +31,12 @@ struct Place {
     meta: BatchMeta,
 }
 
+/// The batches of a segment, and whether the owner's catalog vouches for their roots.
+struct Places {
+    batches: Vec<Option<Place>>,
+    vouched: bool,
+}
+
 /// What reading came to besides the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ReadReport {
@@ -40,11 +48,11 @@ pub struct ReadReport {
     pub failed: BTreeMap<String, String>,
 }
 
-/// Reads chunks of one owner.
+/// Reads what one owner stored.
 pub struct Fetcher<'a> {
     session: &'a Session,
     link: &'a Link,
-    places: Mutex<HashMap<u32, Arc<Vec<Option<Place>>>>>,
+    places: Mutex<HashMap<u32, Arc<Places>>>,
     report: Mutex<ReadReport>,
 }
 
@@ -59,47 +67,57 @@ impl<'a> Fetcher<'a> {
         self.report.lock().await.clone()
     }
 
-    /// The stored bytes of chunks, in order.
+    /// The stored bytes at these places, in order.
     pub async fn stored(
         &self,
-        chunks: &[ChunkRecord],
-        layout_of: impl Fn(u32) -> Option<Layout>,
+        wanted: &[Locator],
+        shape_of: impl Fn(u32) -> Option<SegmentShape>,
     ) -> Result<Vec<Vec<u8>>, WalletError> {
-        let spans = cut(plan_read(chunks.iter().map(|chunk| &chunk.at), &layout_of)?);
-        let layout = |segment: u32| layout_of(segment).expect("the plan asked for this layout already");
+        let spans = cut(plan_read(wanted, |segment| shape_of(segment).map(|shape| shape.layout))?);
+        let shape = |segment: u32| shape_of(segment).expect("the plan asked for this shape already");
         let fetched = Mutex::new(Fetched::new());
-        let reads = spans.into_iter().map(|span| self.span(span, layout(span.segment), &fetched));
+        let reads = spans.into_iter().map(|span| self.span(span, shape(span.segment), &fetched));
         stream::iter(reads).buffer_unordered(RANGES_AT_ONCE).try_collect::<()>().await?;
         let fetched = fetched.into_inner();
-        chunks.iter().map(|chunk| Ok(fetched.chunk(&chunk.at, &layout(chunk.at.segment))?)).collect()
+        wanted.iter().map(|at| Ok(fetched.chunk(at, &shape(at.segment).layout)?)).collect()
     }
 
-    /// The plaintext of chunks, in order.
+    /// The plaintext of pieces, in order.
     pub async fn plain(
         &self,
-        chunks: &[ChunkRecord],
-        layout_of: impl Fn(u32) -> Option<Layout>,
+        pieces: &[PieceRead<'_>],
+        shape_of: impl Fn(u32) -> Option<SegmentShape>,
     ) -> Result<Vec<Vec<u8>>, WalletError> {
-        let stored = self.stored(chunks, layout_of).await?;
-        let keys = self.session.keys();
+        let wanted: Vec<Locator> = pieces.iter().map(|piece| *piece.at()).collect();
+        let stored = self.stored(&wanted, shape_of).await?;
         let opened: Result<Vec<Vec<u8>>, _> = tokio::task::block_in_place(|| {
-            stored.into_par_iter().zip(chunks).map(|(stored, chunk)| decode_chunk(chunk, stored, Some(keys))).collect()
+            stored.into_par_iter().zip(pieces).map(|(stored, piece)| piece.decode(stored)).collect()
         });
         Ok(opened?)
     }
 
+    /// Whether the owner's catalog vouches for the roots by which batches of this segment are verified.
+    pub async fn vouched(&self, shape: SegmentShape) -> Result<bool, WalletError> {
+        Ok(self.places(&shape).await?.vouched)
+    }
+
     /// Brings one range: from its own batch, or rebuilt from others.
-    async fn span(&self, span: BatchSpan, layout: Layout, fetched: &Mutex<Fetched>) -> Result<(), WalletError> {
-        let places = self.places(span.segment, &layout).await?;
+    async fn span(
+        &self,
+        span: BatchSpan,
+        shape: SegmentShape,
+        fetched: &Mutex<Fetched>,
+    ) -> Result<(), WalletError> {
+        let places = &self.places(&shape).await?.batches;
         let mut lost = BTreeMap::new();
-        match self.read(&places, span).await {
+        match self.read(places, span).await {
             Ok(bytes) => {
                 fetched.lock().await.insert(span.segment, span.batch, span.from, bytes);
                 return Ok(());
             }
             Err(reason) => lost.insert(span.batch, reason),
         };
-        self.rebuild(span, layout, &places, lost, fetched).await
+        self.rebuild(span, shape.layout, places, lost, fetched).await
     }
 
     async fn rebuild(
@@ -168,7 +186,8 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Where a segment's batches are, as the ledger says now.
-    async fn places(&self, ordinal: u32, layout: &Layout) -> Result<Arc<Vec<Option<Place>>>, WalletError> {
+    async fn places(&self, shape: &SegmentShape) -> Result<Arc<Places>, WalletError> {
+        let (ordinal, layout) = (shape.ordinal, shape.layout);
         let mut known = self.places.lock().await;
         if let Some(places) = known.get(&ordinal) {
             return Ok(Arc::clone(places));
@@ -187,9 +206,22 @@ impl<'a> Fetcher<'a> {
                 BatchMeta { scheme: 1, batch_log2: segment.batch_log2, leaf_log2: LEAF_LOG2, inner_code: 0, root };
             Some(Place { holder: member.address.address, meta })
         };
-        let places = Arc::new(segment.members.iter().map(place).collect::<Vec<_>>());
+        let batches: Vec<Option<Place>> = segment.members.iter().map(place).collect();
+        let places = Arc::new(Places { vouched: vouched(shape, &batches)?, batches });
         known.insert(ordinal, Arc::clone(&places));
         Ok(places)
+    }
+}
+
+/// Whether the listed roots are those that the owner noted; `false` when it noted none, or when not all are listed any more.
+fn vouched(shape: &SegmentShape, batches: &[Option<Place>]) -> Result<bool, WalletError> {
+    let roots: Option<Vec<[u8; 32]>> = batches.iter().map(|place| place.map(|place| place.meta.root)).collect();
+    match (shape.roots_digest, roots) {
+        (Some(noted), Some(roots)) if roots_digest(&roots) != noted => {
+            Err(WalletError::OtherRoots { ordinal: shape.ordinal })
+        }
+        (Some(_), Some(_)) => Ok(true),
+        _ => Ok(false),
     }
 }
 

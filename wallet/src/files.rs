@@ -5,7 +5,7 @@ use crate::fetch::{Fetcher, ReadReport};
 use crate::link::Link;
 use crate::session::Session;
 use futures::stream::{self, StreamExt as _};
-use holdfast_parcel::{Catalog, CatalogHead, CatalogLoad, ChunkRecord};
+use holdfast_parcel::{Catalog, CatalogHead, CatalogLoad, Locator, PieceRead, SegmentInfo};
 use std::io::Write;
 use std::ops::Range;
 
@@ -22,9 +22,9 @@ pub async fn load_catalog(session: &Session, link: &Link) -> Result<Catalog, Wal
     let fetcher = Fetcher::new(session, link);
     let mut fetch = head.fetch();
     loop {
-        let wanted = fetch.wanted().to_vec();
-        let stored = fetcher.stored(&wanted, |segment| fetch.layout(segment)).await?;
-        match fetch.supply(stored, session.keys())? {
+        let wanted: Vec<Locator> = fetch.wanted().iter().map(|chunk| chunk.at).collect();
+        let stored = fetcher.stored(&wanted, |segment| fetch.shape(segment)).await?;
+        match fetch.supply(stored)? {
             CatalogLoad::Fetch(next) => fetch = next,
             CatalogLoad::Ready(catalog) => return Ok(*catalog),
         }
@@ -42,22 +42,23 @@ pub async fn read_file(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<ReadReport, WalletError> {
     let fetcher = Fetcher::new(session, link);
-    let pieces = catalog.pieces(path, range)?;
-    let layout_of = |segment: u32| catalog.segment(segment).ok().map(|info| info.layout);
-    let windows = windows(&pieces.iter().map(|piece| piece.record).collect::<Vec<_>>());
+    let shape_of = |segment: u32| catalog.segment(segment).ok().map(SegmentInfo::shape);
+    let mut pieces = Vec::new();
+    for piece in catalog.pieces(path, range)? {
+        let vouched = fetcher.vouched(catalog.segment(piece.record.at.segment)?.shape()).await?;
+        pieces.push(piece.read(vouched)?);
+    }
+    let windows = windows(&pieces);
     let reads = windows.iter().map(|window| {
-        let chunks: Vec<ChunkRecord> = pieces[window.clone()].iter().map(|piece| piece.record.clone()).collect();
-        let fetcher = &fetcher;
-        async move { fetcher.plain(&chunks, layout_of).await }
+        let (fetcher, window) = (&fetcher, &pieces[window.clone()]);
+        async move { fetcher.plain(window, shape_of).await }
     });
     // One window is written while the next is fetched.
     let mut plain = stream::iter(reads).buffered(2);
     let mut written = 0;
-    for window in &windows {
-        let chunks = plain.next().await.expect("there is a read for each window")?;
-        for (piece, chunk) in pieces[window.clone()].iter().zip(chunks) {
-            let bytes = piece.cut(&chunk);
-            out.write_all(bytes).map_err(|source| WalletError::File { path: path.into(), source })?;
+    while let Some(window) = plain.next().await {
+        for bytes in window? {
+            out.write_all(&bytes).map_err(|source| WalletError::File { path: path.into(), source })?;
             written += bytes.len() as u64;
             progress(written);
         }
@@ -65,12 +66,12 @@ pub async fn read_file(
     Ok(fetcher.report().await)
 }
 
-/// Runs of chunks that are fetched together.
-fn windows(chunks: &[&ChunkRecord]) -> Vec<Range<usize>> {
+/// Runs of pieces that are fetched together.
+fn windows(pieces: &[PieceRead<'_>]) -> Vec<Range<usize>> {
     let (mut windows, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (index, chunk) in chunks.iter().enumerate() {
-        bytes += u64::from(chunk.at.stored_len);
-        if bytes >= WINDOW_BYTES || index + 1 == chunks.len() {
+    for (index, piece) in pieces.iter().enumerate() {
+        bytes += u64::from(piece.at().stored_len);
+        if bytes >= WINDOW_BYTES || index + 1 == pieces.len() {
             windows.push(start..index + 1);
             (start, bytes) = (index + 1, 0);
         }

@@ -3,8 +3,8 @@
 
 use holdfast_parcel::{
     BatchSpan, Catalog, CatalogHead, CatalogLoad, ChunkRecord, ErasureCode, Fetched, FileAdded, FileMeta, FilePath,
-    Finish, Layout, MemorySpace, OwnerKeys, PackError, PackStats, PackedSegment, Packer, ReadError, SegmentSink,
-    decode_chunk, plan_read,
+    Finish, Layout, Locator, MemorySpace, OwnerKeys, PackError, PackStats, PackedSegment, Packer, Piece, PieceRead,
+    ReadError, SegmentSink, plan_read, roots_digest,
 };
 use holdfast_primitives::{Address, TimeMs, sha256};
 use rand::{Rng, SeedableRng};
@@ -96,8 +96,8 @@ impl Owner {
         let head = CatalogHead::open(&self.sealed_head, &self.keys(), &OWNER).unwrap();
         let mut fetch = head.fetch();
         loop {
-            let stored = self.fetch(fetch.wanted(), |segment| fetch.layout(segment), lost)?;
-            match fetch.supply(stored, &self.keys()).unwrap() {
+            let stored = self.fetch(fetch.wanted(), |segment| fetch.shape(segment).map(|shape| shape.layout), lost)?;
+            match fetch.supply(stored).unwrap() {
                 CatalogLoad::Fetch(next) => fetch = next,
                 CatalogLoad::Ready(catalog) => return Ok(*catalog),
             }
@@ -119,24 +119,42 @@ impl Owner {
         lost: &[u8],
     ) -> Result<Vec<u8>, ReadError> {
         let pieces = catalog.pieces(path, range).unwrap();
-        let records: Vec<ChunkRecord> = pieces.iter().map(|piece| piece.record.clone()).collect();
-        let stored = self.fetch(&records, |segment| catalog.segment(segment).ok().map(|info| info.layout), lost)?;
+        let reads: Vec<PieceRead<'_>> = pieces.iter().map(|piece| self.plan(catalog, piece)).collect();
+        let wanted: Vec<Locator> = reads.iter().map(|read| *read.at()).collect();
+        let stored = self.fetch_at(&wanted, |segment| catalog.segment(segment).ok().map(|info| info.layout), lost)?;
         let mut content = Vec::new();
-        for (piece, stored) in pieces.iter().zip(stored) {
-            content.extend_from_slice(piece.cut(&decode_chunk(piece.record, stored, Some(&self.keys())).unwrap()));
+        for (read, stored) in reads.iter().zip(stored) {
+            content.extend_from_slice(&read.decode(stored).unwrap());
         }
         Ok(content)
     }
 
-    /// The stored bytes of chunks: straight from data batches where they are, rebuilt where they are lost.
+    /// A slice where the catalog vouches for the segment's roots, and only then.
+    fn plan<'a>(&self, catalog: &Catalog, piece: &Piece<'a>) -> PieceRead<'a> {
+        let info = catalog.segment(piece.record.at.segment).unwrap();
+        let roots: Vec<[u8; 32]> = self.vault.segments[&info.ordinal].1.iter().map(|batch| sha256(batch)).collect();
+        piece.read(info.roots_digest == Some(roots_digest(&roots))).unwrap()
+    }
+
+    /// The stored bytes of chunks.
     pub fn fetch(
         &self,
         records: &[ChunkRecord],
         layout_of: impl Fn(u32) -> Option<Layout>,
         lost: &[u8],
     ) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.fetch_at(&records.iter().map(|record| record.at).collect::<Vec<_>>(), layout_of, lost)
+    }
+
+    /// The stored bytes at these places: straight from data batches where they are, rebuilt where they are lost.
+    pub fn fetch_at(
+        &self,
+        wanted: &[Locator],
+        layout_of: impl Fn(u32) -> Option<Layout>,
+        lost: &[u8],
+    ) -> Result<Vec<Vec<u8>>, ReadError> {
         let mut fetched = Fetched::new();
-        for span in plan_read(records.iter().map(|record| &record.at), &layout_of)? {
+        for span in plan_read(wanted, &layout_of)? {
             let span = span.leaf_aligned();
             if lost.contains(&span.batch) {
                 let layout = layout_of(span.segment).unwrap();
@@ -147,7 +165,7 @@ impl Owner {
                 self.deliver(&mut fetched, &span);
             }
         }
-        records.iter().map(|record| fetched.chunk(&record.at, &layout_of(record.at.segment).unwrap())).collect()
+        wanted.iter().map(|at| fetched.chunk(at, &layout_of(at.segment).unwrap())).collect()
     }
 
     fn deliver(&self, fetched: &mut Fetched, span: &BatchSpan) {
