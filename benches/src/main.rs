@@ -5,6 +5,7 @@
 mod files;
 mod harness;
 mod prove;
+mod put;
 mod settle;
 mod tag;
 
@@ -14,7 +15,7 @@ use harness::Report;
 type Bench = fn(&Report) -> Result<()>;
 
 const BENCHES: &[(&str, Bench)] =
-    &[("tag", tag::run), ("prove", prove::run), ("settle", settle::run), ("files", files::run)];
+    &[("tag", tag::run), ("prove", prove::run), ("settle", settle::run), ("files", files::run), ("put", put::run)];
 
 fn main() -> Result<()> {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));

@@ -3,7 +3,7 @@
 //! The parts are the ones that `holdfast heavy` and `holdfast hold` start, joined by the same JSON-RPC and the same
 //! transport; only the process is shared.
 
-use crate::commands::genesis::{compose, set_round};
+use crate::commands::genesis::{compose, set_batch, set_round};
 use crate::commands::heavy::terminated;
 use crate::context::{Context, RPC_PORT};
 use crate::failure::{Exit, Failure, Outcome};
@@ -44,6 +44,9 @@ pub struct DevnetArgs {
     /// Length of a round
     #[arg(long, default_value = "10s")]
     round: humantime::Duration,
+    /// Size of a batch: a power of two from 1MiB to 256MiB
+    #[arg(long, default_value = "1MiB")]
+    batch: bytesize::ByteSize,
     /// Where JSON-RPC answers
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], RPC_PORT)))]
     rpc_listen: SocketAddr,
@@ -191,6 +194,7 @@ fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey) -> Result<Genesis,
     }
     let mut genesis = compose("devnet", NetworkPrefix::Devnet, &keys, accounts)?;
     set_round(&mut genesis, u64::try_from(args.round.as_millis()).unwrap_or(u64::MAX));
+    set_batch(&mut genesis, args.batch)?;
     let text = GenesisFile::from_genesis(&genesis).to_text()?;
     to_genesis(&GenesisFile::parse(&text)?)?;
     std::fs::write(&path, text)?;

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use holdfast_genesis::{GenesisFile, preset, to_genesis};
 use holdfast_ledger::Genesis;
 use holdfast_node::NodeKeys;
+use holdfast_primitives::limits::{BATCH_LOG2_MAX, BATCH_LOG2_MIN};
 use holdfast_primitives::{Address, Amount, Bounded, Digest, NetworkPrefix, SecretKey, TimeMs, Validator};
 use std::path::PathBuf;
 
@@ -37,6 +38,9 @@ pub struct NewArgs {
     /// Length of a round, for example 10s or 4h, if other than the preset's
     #[arg(long, value_name = "DURATION")]
     round: Option<humantime::Duration>,
+    /// Size of a batch, a power of two from 1MiB to 256MiB, if other than the preset's
+    #[arg(long, value_name = "SIZE")]
+    batch: Option<bytesize::ByteSize>,
 }
 
 pub fn run(context: &Context, command: GenesisCommand) -> Outcome {
@@ -59,6 +63,9 @@ fn new(context: &Context, args: &NewArgs) -> Outcome {
     let mut genesis = compose(&args.name, prefix, &keys, funds)?;
     if let Some(round) = args.round {
         set_round(&mut genesis, u64::try_from(round.as_millis()).unwrap_or(u64::MAX));
+    }
+    if let Some(batch) = args.batch {
+        set_batch(&mut genesis, batch)?;
     }
     let text = GenesisFile::from_genesis(&genesis).to_text()?;
     to_genesis(&GenesisFile::parse(&text)?)?;
@@ -126,6 +133,15 @@ pub fn compose(
 pub fn set_round(genesis: &mut Genesis, round_ms: u64) {
     genesis.params.round_ms = round_ms;
     genesis.params.proof_window_ms = round_ms / 2;
+}
+
+/// Makes batches of this size the only ones.
+pub fn set_batch(genesis: &mut Genesis, batch: bytesize::ByteSize) -> Result<(), Failure> {
+    let bytes = batch.as_u64();
+    let log2 = (BATCH_LOG2_MIN..=BATCH_LOG2_MAX).find(|log2| 1 << log2 == bytes);
+    let log2 = log2.ok_or_else(|| Failure::usage("--batch takes a power of two from 1MiB to 256MiB"))?;
+    genesis.params.batch_classes = Bounded::new(vec![log2]).expect("one class is within the limit");
+    Ok(())
 }
 
 fn parse_fund(text: &str, prefix: NetworkPrefix) -> Result<(Address, Amount), Failure> {
