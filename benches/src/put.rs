@@ -105,7 +105,7 @@ impl Network {
             .args(words)
             .args(["--json", "--network", "devnet", "--rpc", self.said["rpc"].as_str().context("a devnet has a URL")?])
             .arg("--data-dir")
-            .arg(self.folder.join("data"))
+            .arg(self.folder.join("wallet"))
             .arg("--password-file")
             .arg(self.folder.join("password"));
         Ok(command)
