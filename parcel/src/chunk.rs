@@ -18,6 +18,8 @@ use thiserror::Error;
 use zstd::bulk::{Compressor, Decompressor};
 
 const ZSTD_LEVEL: i32 = 3;
+/// Bytes of a frame by which it is judged when the one before did not compress.
+const SAMPLE_BYTES: usize = 8 * 1024;
 
 /// What the catalog keeps of a chunk: enough to find, open and check it. Borsh, 88 bytes and 2 per frame.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -211,9 +213,8 @@ fn compress(plaintext: &[u8]) -> Option<(Vec<u16>, Vec<u8>)> {
         let (mut lengths, mut body) = (Vec::new(), Vec::new());
         let mut smaller = [0; FRAME_BYTES];
         for (index, frame) in plaintext.chunks(FRAME_BYTES).enumerate() {
-            // Room for one byte less than the frame has: what does not fit did not become smaller.
-            let room = &mut smaller[..frame.len() - 1];
-            let length = compressor.compress_to_buffer(frame, room).unwrap_or(0);
+            let hopeful = lengths.last() != Some(&0) || shrink(compressor, sample(frame), &mut smaller) > 0;
+            let length = if hopeful { shrink(compressor, frame, &mut smaller) } else { 0 };
             lengths.push(u16::try_from(length).expect("a frame that became smaller has less than 64 KiB"));
             if length > 0 && body.is_empty() {
                 body.reserve(plaintext.len());
@@ -227,6 +228,18 @@ fn compress(plaintext: &[u8]) -> Option<(Vec<u16>, Vec<u8>)> {
         }
         (!body.is_empty()).then_some((lengths, body))
     })
+}
+
+/// Compresses a frame; how long it is then, or 0 when that is no shorter.
+fn shrink(compressor: &mut Compressor<'_>, frame: &[u8], smaller: &mut [u8; FRAME_BYTES]) -> usize {
+    // Room for one byte less than the frame has: what does not fit did not become smaller.
+    compressor.compress_to_buffer(frame, &mut smaller[..frame.len() - 1]).unwrap_or(0)
+}
+
+/// What is tried first of a frame that follows one which did not compress: most likely it does not either.
+fn sample(frame: &[u8]) -> &[u8] {
+    let middle = frame.len() / 2;
+    &frame[middle..frame.len().min(middle + SAMPLE_BYTES)]
 }
 
 fn decompress(record: &ChunkRecord, body: &[u8]) -> Result<Vec<u8>, ChunkError> {

@@ -19,7 +19,7 @@ pub const STORED_BYTES_MAX: usize = CHUNK_BYTES_MAX + SEAL_BYTES;
 /// Bytes read ahead of the cutter: the plaintext in flight. Also bounds the sealed bytes in flight.
 pub const READ_AHEAD_BYTES: usize = 8 * 1024 * 1024;
 /// Width of one step of the erasure code, in bytes of every batch.
-pub const STRIPE_BYTES: usize = 64 * 1024;
+pub const STRIPE_BYTES: usize = 128 * 1024;
 
 /// Bytes of a path, at most.
 pub const PATH_BYTES_MAX: usize = 4096;
