@@ -1,10 +1,10 @@
 //! Storing and fetching, per CPU-second, against `restic backup` and `restic restore` of the same data.
 //!
 //! Store is everything a wallet computes: cutting, keyed hashing, compression, sealing, packing, the 4+2 code and all six
-//! batches' roots; the batches go where a socket would take them. Fetch is everything a reader computes: verifying every leaf that arrives against its root, opening and
-//! checking chunks. What neither side's figure has is a network; restic's repository lies on the local disk.
+//! batches' roots; the batches go where a socket would take them. Fetch is everything a reader computes: verifying every
+//! leaf that arrives against its root, opening and checking chunks. What neither side's figure has is a network; restic's repository lies on the local disk.
 
-use crate::harness::{Report, measure, median, noise, sha256_stream};
+use crate::harness::{RUNS, Report, interleave, measure, noise};
 use anyhow::{Context as _, Result, ensure};
 use holdfast_parcel::{
     Catalog, ChunkRecord, FileMeta, FilePath, Finish, Layout, MemorySpace, OwnerKeys, PackedSegment, Packer,
@@ -18,7 +18,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 const BYTES: usize = 512 << 20;
-const PAIRS: usize = 5;
 
 pub fn run(report: &Report) -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -26,35 +25,44 @@ pub fn run(report: &Report) -> Result<()> {
     let data = noise(BYTES, 11);
     std::fs::write(&file, &data)?;
     let restic = Restic::new(folder.path())?;
-    let (mut store, mut fetch, mut store_ratio, mut fetch_ratio) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
-        let yardstick = sha256_stream(&data)?;
-        let (packing, _, _) = measure(|| pack(&data, false))?;
+    let runs = interleave(report, "files", RUNS, || {
+        let (packing, _) = measure(|| pack(&data, false))?;
         let stored = pack(&data, true)?;
-        let (reading, _, bytes) = measure(|| read(&stored))?;
+        let (reading, bytes) = measure(|| read(&stored))?;
         ensure!(bytes == data.len() as u64, "everything came back");
-        store.push(BYTES as f64 / 1e6 / packing);
-        fetch.push(BYTES as f64 / 1e6 / reading);
-        match &restic {
-            Some(restic) => {
-                let (backup, restore) = restic.round(&file, pair)?;
-                store_ratio.push(backup / packing);
-                fetch_ratio.push(restore / reading);
-            }
-            None => {
-                store_ratio.push(yardstick / packing);
-                fetch_ratio.push(yardstick / reading);
-            }
-        }
-    }
-    let (backup, restore) = if restic.is_some() {
-        ("restic backup", "restic restore")
-    } else {
-        ("one SHA-256 stream", "one SHA-256 stream")
+        let others = restic.as_ref().map(|restic| restic.round(&file)).transpose()?;
+        Ok(Sides { packing, reading, others })
+    })?;
+    let (backup, restore) = match restic {
+        Some(_) => ("restic backup", "restic restore"),
+        None => ("one SHA-256 stream", "one SHA-256 stream"),
     };
-    report.figure("store 512 MiB of noise", median(store), "MB/CPU-s", Some(median(store_ratio)), backup);
-    report.figure("fetch 512 MiB of noise", median(fetch), "MB/CPU-s", Some(median(fetch_ratio)), restore);
+    let bytes = BYTES as f64;
+    let ratio = runs.median(|run| run.sides.others.map_or(run.sha256(bytes), |(backup, _)| backup) / run.sides.packing);
+    report.figure(
+        "store 512 MiB of noise",
+        runs.median(|run| bytes / 1e6 / run.sides.packing),
+        "MB/CPU-s",
+        Some(ratio),
+        backup,
+    );
+    let ratio =
+        runs.median(|run| run.sides.others.map_or(run.sha256(bytes), |(_, restore)| restore) / run.sides.reading);
+    report.figure(
+        "fetch 512 MiB of noise",
+        runs.median(|run| bytes / 1e6 / run.sides.reading),
+        "MB/CPU-s",
+        Some(ratio),
+        restore,
+    );
     Ok(())
+}
+
+/// CPU seconds of storing and fetching, and of restic's backup and restore.
+struct Sides {
+    packing: f64,
+    reading: f64,
+    others: Option<(f64, f64)>,
 }
 
 /// What a wallet would have uploaded.
@@ -159,14 +167,14 @@ impl Restic {
     }
 
     /// CPU-seconds of a first backup of `file` and of restoring it.
-    fn round(&self, file: &Path, pair: usize) -> Result<(f64, f64)> {
-        let repository = self.folder.join(format!("repository-{pair}"));
-        let target = self.folder.join(format!("restored-{pair}"));
+    fn round(&self, file: &Path) -> Result<(f64, f64)> {
+        let repository = self.folder.join("repository");
+        let target = self.folder.join("restored");
         self.restic(&repository, &["init"])?;
         let file = file.to_str().context("a temporary path is text")?;
-        let (backup, ..) = measure(|| self.restic(&repository, &["backup", file]))?;
+        let (backup, ()) = measure(|| self.restic(&repository, &["backup", file]))?;
         let target_text = target.to_str().context("a temporary path is text")?;
-        let (restore, ..) = measure(|| self.restic(&repository, &["restore", "latest", "--target", target_text]))?;
+        let (restore, ()) = measure(|| self.restic(&repository, &["restore", "latest", "--target", target_text]))?;
         std::fs::remove_dir_all(&repository)?;
         std::fs::remove_dir_all(&target)?;
         Ok((backup, restore))

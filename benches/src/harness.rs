@@ -1,13 +1,17 @@
-//! How things are measured here: CPU-seconds of this process and its ended children, sides of a comparison interleaved,
-//! the median of pairwise ratios, and a yardstick of the same run beside each figure.
+//! How things are measured here: CPU seconds, sides of a comparison interleaved, the median of pairwise ratios, and a
+//! yardstick of the same run beside each figure. Wall time is nowhere judged by.
 
-use anyhow::{Context as _, Result};
+use crate::clock::CpuClock;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::time::Instant;
 
-/// Clock ticks per second in `/proc/self/stat`: fixed at 100 on Linux for all programs.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// Runs of a comparison unless it is too long for that.
+pub const RUNS: usize = 5;
+/// A run whose yardstick is further from the median of all is repeated.
+const YARDSTICK_DRIFT_MAX: f64 = 0.15;
+/// Bytes that the yardstick hashes each time.
+const YARDSTICK_BYTES: usize = 256 << 20;
 
 /// One measured figure.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +53,7 @@ impl Report {
             serde_json::to_string(&figure).expect("a figure is plain JSON")
         } else {
             let ratio = ratio.map_or_else(String::new, |ratio| format!("  {ratio:.3} x {yardstick}"));
-            format!("{:<46} {:>14.4} {:<10}{ratio}", figure.name, figure.value, figure.unit)
+            format!("{:<46} {:>14.4} {:<12}{ratio}", figure.name, figure.value, figure.unit)
         };
         anstream_line(&line);
     }
@@ -67,35 +71,101 @@ fn anstream_line(line: &str) {
     println!("{line}");
 }
 
-/// CPU-seconds spent so far by all threads of this process and by children that ended.
-pub fn cpu_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit_once(')').context("/proc/self/stat has a name in parentheses")?.1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    // utime, stime, cutime, cstime are fields 14 to 17 of the line; the name was field 2.
-    let ticks: f64 =
-        fields.get(11..15).context("/proc/self/stat is short")?.iter().filter_map(|t| t.parse::<f64>().ok()).sum();
-    Ok(ticks / TICKS_PER_SECOND)
+/// One run of a comparison: what its sides took, and how fast the machine was meanwhile.
+#[derive(Clone, Debug)]
+pub struct Run<T> {
+    /// CPU seconds of one SHA-256 stream per byte: the mean of just before and just after.
+    yardstick: f64,
+    /// What was measured.
+    pub sides: T,
 }
 
-/// CPU-seconds and wall seconds that `work` takes, and what it returns.
-pub fn measure<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, f64, T)> {
-    let (cpu, wall) = (cpu_seconds()?, Instant::now());
+/// All runs of a comparison.
+pub struct Runs<T>(Vec<Run<T>>);
+
+impl<T> Run<T> {
+    /// CPU seconds that hashing `bytes` bytes would have taken in this run.
+    pub fn sha256(&self, bytes: f64) -> f64 {
+        self.yardstick * bytes
+    }
+}
+
+impl<T> Runs<T> {
+    /// The median of one figure over all runs; for a ratio, the median of the pairwise ratios.
+    pub fn median(&self, of: impl Fn(&Run<T>) -> f64) -> f64 {
+        median(self.0.iter().map(of).collect())
+    }
+}
+
+/// Runs `run` `runs` times. It measures all sides, one after the other, so that they are interleaved. Runs during which
+/// the machine was more than 15 % faster or slower than in the middle one are repeated, as many in all as there are runs;
+/// the yardstick and how many runs were repeated are printed.
+pub fn interleave<T>(report: &Report, name: &str, runs: usize, mut run: impl FnMut() -> Result<T>) -> Result<Runs<T>> {
+    let yardstick = Yardstick::new();
+    let mut before = yardstick.seconds_per_byte()?;
+    let mut measured = || -> Result<Run<T>> {
+        let sides = run()?;
+        let after = yardstick.seconds_per_byte()?;
+        let mean = (before + after) / 2.0;
+        before = after;
+        Ok(Run { yardstick: mean, sides })
+    };
+    let mut kept = (0..runs).map(|_| measured()).collect::<Result<Vec<_>>>()?;
+    let mut repeated = 0;
+    while repeated < runs
+        && let Some(place) = unsteady(&kept).first().copied()
+    {
+        kept[place] = measured()?;
+        repeated += 1;
+    }
+    let left = unsteady(&kept).len();
+    let kept = Runs(kept);
+    let hashed = kept.median(|run| 1e-9 / run.yardstick);
+    report.figure(format!("{name}: yardstick, one SHA-256 stream"), hashed, "GB/CPU-s", None, "");
+    report.figure(format!("{name}: runs repeated of {runs}"), repeated as f64, "runs", None, "");
+    if left > 0 {
+        report.figure(format!("{name}: runs still off by > 15 %"), left as f64, "runs", None, "");
+    }
+    Ok(kept)
+}
+
+/// The places of runs whose yardstick is too far from the median.
+fn unsteady<T>(runs: &[Run<T>]) -> Vec<usize> {
+    let middle = median(runs.iter().map(|run| run.yardstick).collect());
+    let is_off = |run: &Run<T>| (run.yardstick / middle - 1.0).abs() > YARDSTICK_DRIFT_MAX;
+    (0..runs.len()).filter(|place| is_off(&runs[*place])).collect()
+}
+
+/// One SHA-256 stream: what this machine hashes per CPU second just now.
+struct Yardstick(Vec<u8>);
+
+impl Yardstick {
+    fn new() -> Self {
+        Self(noise(16 << 20, 77))
+    }
+
+    fn seconds_per_byte(&self) -> Result<f64> {
+        let (cpu, digest) = measure(|| {
+            let mut hasher = Sha256::new();
+            (0..YARDSTICK_BYTES / self.0.len()).for_each(|_| hasher.update(&self.0));
+            Ok(hasher.finalize())
+        })?;
+        ensure!(digest.iter().any(|byte| *byte != 0), "a hash of something is not zero");
+        Ok(cpu / YARDSTICK_BYTES as f64)
+    }
+}
+
+/// CPU seconds that `work` takes in this process and in children that end meanwhile, and what it returns.
+pub fn measure<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let before = CpuClock::now()?;
     let value = work()?;
-    Ok((cpu_seconds()? - cpu, wall.elapsed().as_secs_f64(), value))
+    Ok((CpuClock::now()?.since(&before), value))
 }
 
 /// The middle of an odd number of values (the upper middle of an even one).
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-/// One SHA-256 stream over `bytes`, in CPU-seconds: the yardstick of everything that hashes.
-pub fn sha256_stream(bytes: &[u8]) -> Result<f64> {
-    let (cpu, _, digest) = measure(|| Ok(Sha256::digest(bytes)))?;
-    anyhow::ensure!(digest.iter().any(|byte| *byte != 0), "a hash of something is not zero");
-    Ok(cpu)
 }
 
 /// Bytes that do not compress, from a seed.
@@ -105,4 +175,26 @@ pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     let mut buffer = vec![0; bytes];
     random.fill_bytes(&mut buffer);
     buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Run, Runs, unsteady};
+
+    fn runs(yardsticks: &[f64]) -> Vec<Run<f64>> {
+        yardsticks.iter().map(|yardstick| Run { yardstick: *yardstick, sides: 2.0 * yardstick }).collect()
+    }
+
+    #[test]
+    fn only_runs_whose_yardstick_drifted_are_repeated() {
+        assert_eq!(unsteady(&runs(&[1.0, 1.1, 0.9, 1.2, 0.8])), [3, 4]);
+        assert_eq!(unsteady(&runs(&[1.0, 1.14, 0.86])).len(), 0);
+    }
+
+    #[test]
+    fn the_ratio_is_the_median_of_pairs_not_the_ratio_of_medians() {
+        let runs = Runs(runs(&[1.0, 5.0, 3.0]));
+        assert_eq!(runs.median(|run| run.sides), 6.0);
+        assert_eq!(runs.median(|run| run.sides / run.sha256(1.0)), 2.0);
+    }
 }

@@ -2,23 +2,47 @@
 //!
 //! It must never assert a time: it asserts that what it timed was done right, and prints figures.
 
+mod bare;
+mod child;
+mod clock;
 mod files;
+mod grown;
 mod harness;
+mod load;
+mod memory;
 mod prove;
 mod put;
+mod rpc;
 mod settle;
 mod tag;
 
 use anyhow::{Result, bail};
 use harness::Report;
+use std::io::Write as _;
 
 type Bench = fn(&Report) -> Result<()>;
 
-const BENCHES: &[(&str, Bench)] =
-    &[("tag", tag::run), ("prove", prove::run), ("settle", settle::run), ("files", files::run), ("put", put::run)];
+const BENCHES: &[(&str, Bench)] = &[
+    ("tag", tag::run),
+    ("prove", prove::run),
+    ("settle", settle::run),
+    ("files", files::run),
+    ("rpc", rpc::run),
+    ("memory", memory::run),
+    ("put", put::run),
+];
 
 fn main() -> Result<()> {
-    let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [bare::SERVE_BARE] => bare::serve(),
+        [memory::COLD_START, folder] => Ok(std::io::stdout().write_all(memory::cold_start(folder)?.as_bytes())?),
+        _ => measure(words),
+    }
+}
+
+fn measure(words: Vec<String>) -> Result<()> {
+    let (flags, names): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word.starts_with("--"));
     if let Some(unknown) = flags.iter().find(|flag| *flag != "--json") {
         bail!("unknown option {unknown}; usage: ./dev bench [NAME...] [--json]");
     }

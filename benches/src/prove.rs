@@ -3,7 +3,7 @@
 //! The list is 400,000 batches long; 64 different batches of 1 MiB lie on the disk and stand in its slots in turn, so
 //! that reads go to real files while the list needs no 400 GB.
 
-use crate::harness::{Report, measure, median, noise, sha256_stream};
+use crate::harness::{RUNS, Report, interleave, measure, noise};
 use anyhow::{Context as _, Result};
 use holdfast_por::{
     BatchMeta, ClassCount, GROUP_BYTES, HolderChallenge, Layers, PROOF_VERSION, ProofPart, RoundSeed, Tagger,
@@ -17,7 +17,9 @@ use std::os::unix::fs::FileExt as _;
 const BATCHES: u64 = 400_000;
 const DIFFERENT: u64 = 64;
 const OPENINGS: u32 = 459;
-const RUNS: usize = 40;
+const PROOFS: usize = 40;
+const VERIFICATIONS: usize = 400;
+const MEBIBYTE: f64 = 1_048_576.0;
 
 struct Disk {
     batches: Vec<(BatchMeta, File, Layers)>,
@@ -62,41 +64,31 @@ pub fn run(report: &Report) -> Result<()> {
         first_j: 0,
         count: OPENINGS,
     };
-    let mebibyte = noise(1 << 20, 99);
-    let (mut prove_ms, mut prove_ratio) = (Vec::new(), Vec::new());
-    let (mut verify_ms, mut verify_ratio) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
-        let yardstick = sha256_stream(&mebibyte.repeat(512))? / 512.0;
-        let (cpu, _, proved) = measure(|| {
+    let metas: Vec<BatchMeta> = disk.batches.iter().map(|(meta, ..)| *meta).collect();
+    let meta_of = |_: u8, slot: u64| Some(metas[(slot % DIFFERENT) as usize]);
+    let runs = interleave(report, "prove", RUNS, || {
+        let (prove, proved) = measure(|| {
             let mut last = None;
-            for _ in 0..RUNS {
+            for _ in 0..PROOFS {
                 last = Some(prove_part(&challenge, 0, OPENINGS, &mut disk)?);
             }
             last.context("at least one run")
         })?;
-        let metas: Vec<BatchMeta> = disk.batches.iter().map(|(meta, ..)| *meta).collect();
-        let meta_of = |_: u8, slot: u64| Some(metas[(slot % DIFFERENT) as usize]);
-        let verify_runs = RUNS * 10;
-        let (verify_cpu, _, failed) = measure(|| {
+        let (verify, failed) = measure(|| {
             let mut failed = 0;
-            for _ in 0..verify_runs {
+            for _ in 0..VERIFICATIONS {
                 failed += verify_part(&challenge, &part, &proved.openings, meta_of)?.len();
             }
             Ok(failed)
         })?;
         anyhow::ensure!(failed == 0 && proved.unreadable.is_empty(), "every opening holds");
-        prove_ms.push(cpu * 1e3 / RUNS as f64);
-        prove_ratio.push(cpu / RUNS as f64 / yardstick);
-        verify_ms.push(verify_cpu * 1e3 / verify_runs as f64);
-        verify_ratio.push(verify_cpu / verify_runs as f64 / yardstick);
-    }
-    report.figure(
-        "prove k=459 over 400,000 batches",
-        median(prove_ms),
-        "CPU-ms",
-        Some(median(prove_ratio)),
-        "SHA-256 of 1 MiB",
-    );
-    report.figure("verify k=459", median(verify_ms), "CPU-ms", Some(median(verify_ratio)), "SHA-256 of 1 MiB");
+        Ok((prove / PROOFS as f64, verify / VERIFICATIONS as f64))
+    })?;
+    let figure = |name: &str, of: fn(&(f64, f64)) -> f64| {
+        let ratio = runs.median(|run| of(&run.sides) / run.sha256(MEBIBYTE));
+        report.figure(name, runs.median(|run| of(&run.sides) * 1e3), "CPU-ms", Some(ratio), "SHA-256 of 1 MiB");
+    };
+    figure("prove k=459 over 400,000 batches", |sides| sides.0);
+    figure("verify k=459", |sides| sides.1);
     Ok(())
 }

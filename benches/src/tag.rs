@@ -1,28 +1,26 @@
-//! Preparing a batch: one streaming pass to its root, against one SHA-256 stream over the same bytes.
+//! Preparing a batch: one streaming pass to its root, against one SHA-256 stream over as many bytes.
 
-use crate::harness::{Report, measure, median, noise, sha256_stream};
-use anyhow::Result;
+use crate::harness::{RUNS, Report, interleave, measure, noise};
+use anyhow::{Result, ensure};
 use holdfast_por::Tagger;
-
-const PAIRS: usize = 5;
 
 /// 256 MiB, the largest batch, read in pieces of 1 MiB.
 pub fn run(report: &Report) -> Result<()> {
     let batch = noise(1 << 28, 1);
-    let (mut rates, mut ratios) = (Vec::new(), Vec::new());
-    for _ in 0..PAIRS {
-        let yardstick = sha256_stream(&batch)?;
-        let (cpu, _, tagged) = measure(|| {
+    let bytes = batch.len() as f64;
+    let runs = interleave(report, "tag", RUNS, || {
+        let (cpu, tagged) = measure(|| {
             let mut tagger = Tagger::new(28)?;
             for piece in batch.chunks(1 << 20) {
                 tagger.update(piece)?;
             }
             Ok(tagger.finish())
         })?;
-        anyhow::ensure!(tagged.meta.check().is_ok() && tagged.layers.top() != [0; 32], "the batch has a root");
-        rates.push(batch.len() as f64 / 1e9 / cpu);
-        ratios.push(yardstick / cpu);
-    }
-    report.figure("tag a 256 MiB batch", median(rates), "GB/CPU-s", Some(median(ratios)), "one SHA-256 stream");
+        ensure!(tagged.meta.check().is_ok() && tagged.layers.top() != [0; 32], "the batch has a root");
+        Ok(cpu)
+    })?;
+    let rate = runs.median(|run| bytes / 1e9 / run.sides);
+    let ratio = runs.median(|run| run.sha256(bytes) / run.sides);
+    report.figure("tag a 256 MiB batch", rate, "GB/CPU-s", Some(ratio), "one SHA-256 stream");
     Ok(())
 }
