@@ -161,7 +161,7 @@ impl<T: Clone, S: Clone + Default> Page<T, S> {
         self.dirty |= 1 << slot;
         match &mut self.body {
             Body::Records(records) => {
-                grow(records);
+                grow(records, index < FAN);
                 records.push(record);
             }
             Body::Pages(pages) => {
@@ -242,9 +242,11 @@ pub(crate) const fn span(level: u32) -> usize {
     1 << (FAN_LOG2 * level)
 }
 
-/// Doubles a page's room but never past a full page, so that full pages waste nothing.
-fn grow<T>(records: &mut Vec<T>) {
+/// Doubles the first page's room but never past a full page, so that full pages waste nothing and short lists little. A
+/// list that has filled a page already gets its next one whole.
+fn grow<T>(records: &mut Vec<T>, is_first: bool) {
     if records.len() == records.capacity() {
-        records.reserve_exact(records.len().max(4).min(FAN - records.len()));
+        let rest = FAN - records.len();
+        records.reserve_exact(if is_first { records.len().max(4).min(rest) } else { rest });
     }
 }

@@ -9,8 +9,8 @@ use crate::metrics::NodeMetrics;
 use crate::work::{RoundWork, round_work};
 use holdfast_consensus::AppError;
 use holdfast_ledger::{
-    AdmittedTx, Applied, BlockError, CheckedBlock, Event, FullBlock, Genesis, SignedTx, State, TxEnvelope, TxError,
-    check_block, slot_evidence, sound,
+    AdmittedTx, Applied, BlockError, CheckedBlock, Event, FullBlock, Genesis, Header, SignedTx, State, TxEnvelope,
+    TxError, check_block, slot_evidence, sound,
 };
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, RoundNo, TimeMs, TxId};
 use holdfast_store::{ChainDb, CommitInput, HolderEvidence, StoreError};
@@ -27,6 +27,8 @@ const CHECKED_KEPT: usize = 4;
 pub struct Tip {
     /// The block's hash; zero while there is only the genesis.
     pub hash: BlockHash,
+    /// The block's header; none while there is only the genesis.
+    pub header: Option<Arc<Header>>,
     /// The state after it.
     pub state: Arc<State>,
 }
@@ -52,10 +54,11 @@ impl NodeCore {
         let state = db.load_state(&genesis)?;
         let hash = db.tip().hash;
         let height = state.chain().height;
+        let header = db.block(height)?.map(|block| Arc::new(block.header));
         Ok(Self {
             genesis: Arc::new(genesis),
             db: Arc::new(db),
-            tip: RwLock::new(Tip { hash, state: Arc::new(state) }),
+            tip: RwLock::new(Tip { hash, header, state: Arc::new(state) }),
             mempool: Mutex::new(Mempool::new(limits)),
             checked: Mutex::new(VecDeque::new()),
             work: Notify::new(),
@@ -215,7 +218,8 @@ impl NodeCore {
         let state = Arc::new(state);
         let height = state.chain().height;
         let included: Vec<TxId> = full.block.txs.iter().map(SignedTx::id).collect();
-        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Tip { hash, state: Arc::clone(&state) };
+        let header = Some(Arc::new(full.block.header.clone()));
+        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Tip { hash, header, state: Arc::clone(&state) };
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.mempool().committed(&state, &included, &[]);
         self.metrics.committed(height, &full, &events);

@@ -80,19 +80,21 @@ impl Address {
 
     /// Reads an address of the network `prefix`.
     pub fn from_text(text: &str, prefix: NetworkPrefix) -> Result<Self, AddressError> {
-        let shown: String = text.chars().take(100).collect();
-        let malformed = |reason: String| AddressError::Malformed { text: shown.clone(), reason };
+        let shown = || text.chars().take(100).collect::<String>();
+        let malformed = |reason: String| AddressError::Malformed { text: shown(), reason };
         let parsed =
             bech32::primitives::decode::CheckedHrpstring::new::<Bech32m>(text).map_err(|e| malformed(e.to_string()))?;
-        let hrp = parsed.hrp().to_lowercase();
-        if hrp != prefix.as_str() {
-            return Err(AddressError::WrongNetwork { text: shown, found: hrp, expected: prefix.as_str().to_owned() });
+        if !parsed.hrp().as_str().eq_ignore_ascii_case(prefix.as_str()) {
+            let (found, expected) = (parsed.hrp().to_lowercase(), prefix.as_str().to_owned());
+            return Err(AddressError::WrongNetwork { text: shown(), found, expected });
         }
-        let bytes: Vec<u8> = parsed.byte_iter().collect();
-        let found = bytes.len();
-        let bytes = bytes.try_into().map_err(|_| {
-            malformed(IdError::WrongLength { kind: "address", found, expected: Self::BYTES }.to_string())
-        })?;
+        let found = parsed.byte_iter().len();
+        if found != Self::BYTES {
+            let reason = IdError::WrongLength { kind: "address", found, expected: Self::BYTES };
+            return Err(malformed(reason.to_string()));
+        }
+        let mut bytes = [0; Self::BYTES];
+        bytes.iter_mut().zip(parsed.byte_iter()).for_each(|(place, byte)| *place = byte);
         Ok(Self::new(bytes))
     }
 }

@@ -31,6 +31,12 @@ pub(crate) fn decode_hex<const N: usize>(kind: &'static str, text: &str) -> Resu
     bytes.try_into().map_err(|_| IdError::WrongLength { kind, found, expected: N })
 }
 
+/// Writes `bytes` in hex into `text`, which has two digits for each. (`hex::encode` makes its text character by character.)
+pub(crate) fn hex_text<'a>(bytes: &[u8], text: &'a mut [u8]) -> &'a str {
+    hex::encode_to_slice(bytes, text).expect("the text has two digits per byte");
+    std::str::from_utf8(text).expect("hex digits are ASCII")
+}
+
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
         $(#[$doc])*
@@ -61,7 +67,8 @@ macro_rules! id_type {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut text = [0; 2 * $bytes];
+                f.write_str($crate::id::hex_text(&self.0, &mut text))
             }
         }
 
@@ -80,7 +87,8 @@ macro_rules! id_type {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                let mut text = [0; 2 * $bytes];
+                serializer.serialize_str($crate::id::hex_text(&self.0, &mut text))
             }
         }
 

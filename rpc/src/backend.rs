@@ -66,6 +66,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What the node says of itself.
     fn node(&self) -> NodeInfo;
 
+    /// How the node stands. Every status asks it, so it must cost next to nothing.
+    fn standing(&self) -> Standing;
+
     /// Whether a holder can be reached through this node now.
     fn is_online(&self, holder: &Address) -> bool;
 
@@ -94,6 +97,8 @@ pub trait Faucet: Send + Sync {
 pub struct Tip {
     /// The block's hash; the zero hash while there is only the genesis.
     pub hash: BlockHash,
+    /// The block's header; none while there is only the genesis.
+    pub header: Option<Arc<Header>>,
     /// The state after it.
     pub state: Arc<State>,
 }
@@ -113,6 +118,17 @@ pub struct NodeInfo {
     pub synced: bool,
     /// Its software's version.
     pub version: String,
+}
+
+/// How a node stands among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Heavy nodes connected now.
+    pub peers: u32,
+    /// Whether it has caught up with the network.
+    pub synced: bool,
+    /// Its software's version.
+    pub version: &'static str,
 }
 
 /// Where an accepted proof part stands.

@@ -6,22 +6,28 @@ use crate::chain::BlockRef;
 use crate::error::Failure;
 use crate::market::{ContractView, HolderRef, HolderView};
 use crate::text::AddressText;
-use holdfast_ledger::{Account, Contract, Event, Holder, RoundRecord, Segment, State};
+use holdfast_ledger::{Account, Contract, Event, Header, Holder, RoundRecord, Segment, State};
 use holdfast_primitives::{
-    AccountNo, Address, BlockHash, ContractNo, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo,
+    AccountNo, Address, BlockHash, ContractNo, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo, StateRoot,
 };
 use std::sync::Arc;
 
 /// The newest state, held for the length of one call.
 pub(crate) struct Look {
     pub hash: BlockHash,
+    pub header: Option<Arc<Header>>,
     pub state: Arc<State>,
 }
 
 impl Look {
     pub fn at_tip(backend: &dyn Backend) -> Self {
-        let Tip { hash, state } = backend.tip();
-        Self { hash, state }
+        let Tip { hash, header, state } = backend.tip();
+        Self { hash, header, state }
+    }
+
+    /// The root of the state: the header has it, so that it need not be hashed for every caller.
+    pub fn state_root(&self) -> StateRoot {
+        self.header.as_ref().map_or_else(|| self.state.root(), |header| header.state_root)
     }
 
     pub fn prefix(&self) -> NetworkPrefix {

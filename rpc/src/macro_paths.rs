@@ -21,6 +21,7 @@ pub(crate) mod core {
         /// # Panics
         /// Always.
         #[cold]
+        #[cfg(debug_assertions)]
         pub(crate) fn panic_fail_register() -> ! {
             panic!("two methods of one namespace have the same name")
         }

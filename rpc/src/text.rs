@@ -76,9 +76,13 @@ impl AddressText {
 
     /// Reads an address of whichever network its prefix names.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let starts_with = |prefix: &NetworkPrefix| {
+            let name = prefix.as_str();
+            text.as_bytes().get(name.len()) == Some(&b'1') && text[..name.len()].eq_ignore_ascii_case(name)
+        };
         let prefix = [NetworkPrefix::Mainnet, NetworkPrefix::Testnet, NetworkPrefix::Devnet]
             .into_iter()
-            .find(|prefix| text.to_lowercase().starts_with(&format!("{}1", prefix.as_str())))
+            .find(starts_with)
             .unwrap_or(NetworkPrefix::Mainnet);
         Ok(Self { prefix, address: Address::from_text(text, prefix)? })
     }
@@ -105,7 +109,7 @@ impl fmt::Display for AddressText {
 
 impl Serialize for AddressText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.address.to_text(self.prefix))
     }
 }
 
@@ -116,9 +120,16 @@ impl<'de> Deserialize<'de> for AddressText {
     }
 }
 
+/// `hex::encode` makes its text character by character; this fills it in one go.
+fn serialize_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut text = vec![0; 2 * bytes.len()];
+    hex::encode_to_slice(bytes, &mut text).expect("the text has two digits per byte");
+    serializer.serialize_str(std::str::from_utf8(&text).expect("hex digits are ASCII"))
+}
+
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(&self.0))
+        serialize_hex(&self.0, serializer)
     }
 }
 
@@ -131,7 +142,7 @@ impl<'de> Deserialize<'de> for HexBytes {
 
 impl<T> Serialize for Raw<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(&self.bytes))
+        serialize_hex(&self.bytes, serializer)
     }
 }
 

@@ -5,7 +5,7 @@ use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, TxEnvelope};
 use holdfast_node::{HeavyHandle, SubmitError as PoolError, Waiting};
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, HolderNo, RoundNo, TxId, ValidatorSet};
 use holdfast_rpc::tx::TxStatus;
-use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, SubmitError, Tip};
+use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
 use holdfast_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -49,7 +49,7 @@ impl Backend for NodeBackend {
 
     fn tip(&self) -> Tip {
         let tip = self.node.core.tip();
-        Tip { hash: tip.hash, state: tip.state }
+        Tip { hash: tip.hash, header: tip.header, state: tip.state }
     }
 
     fn watch_height(&self) -> watch::Receiver<Height> {
@@ -117,14 +117,19 @@ impl Backend for NodeBackend {
     }
 
     fn node(&self) -> NodeInfo {
+        let Standing { peers, synced, version } = self.standing();
         NodeInfo {
             account: self.node.address,
             node_addr: self.node.addr().to_string(),
             children: u32::try_from(self.node.control.children()).unwrap_or(u32::MAX),
-            peers: 0,
-            synced: true,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            peers,
+            synced,
+            version: version.to_owned(),
         }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { peers: 0, synced: true, version: env!("CARGO_PKG_VERSION") }
     }
 
     fn is_online(&self, holder: &Address) -> bool {

@@ -32,7 +32,7 @@ pub trait AuditApi {
     fn slots(&self, round: RoundNo, holder: HolderRef, batch_log2: u8, slots: Vec<u32>) -> Result<SlotsView, Failure>;
 
     /// Any record of the state with its path to the state root of the newest block.
-    #[method(name = "record", blocking)]
+    #[method(name = "record")]
     fn record(&self, record: RecordRef) -> Result<RecordProofView, Failure>;
 }
 

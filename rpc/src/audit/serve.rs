@@ -128,12 +128,11 @@ impl AuditApiServer for AuditNamespace {
         let look = self.look();
         let key = record.key();
         let proof = look.state.prove(&key).ok_or_else(|| Failure::RecordUnknown { record: format!("{key:?}") })?;
-        let header = self.backend.header(look.height())?;
         Ok(RecordProofView {
             height: look.height(),
-            state_root: look.state.root(),
+            state_root: look.state_root(),
             proof: Raw::of(&proof),
-            header: header.as_ref().map(Raw::of),
+            header: look.header.as_deref().map(Raw::of),
         })
     }
 }

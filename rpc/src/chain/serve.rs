@@ -40,25 +40,25 @@ impl ChainNamespace {
 #[async_trait]
 impl ChainApiServer for ChainNamespace {
     fn status(&self) -> Result<ChainStatus, Failure> {
-        let (look, node, genesis) = (self.look(), self.backend.node(), self.backend.genesis());
+        let (look, standing, genesis) = (self.look(), self.backend.standing(), self.backend.genesis());
         let (chain, params) = (look.state.chain(), look.state.params());
         Ok(ChainStatus {
             network: params.prefix,
             chain: chain.chain,
             name: String::from_utf8_lossy(&genesis.name).into_owned(),
             protocol_version: params.protocol_version,
-            node_version: node.version,
+            node_version: standing.version.to_owned(),
             height: chain.height,
             block: look.hash,
-            state_root: look.state.root(),
+            state_root: look.state_root(),
             time: Time::of(chain.time),
             round: chain.running.round,
             phase: PhaseName::of(&chain.running.phase),
             due: Time::of(chain.running.due),
             validators: chain.validators.len() as u32,
             holders: look.state.holders() as u32,
-            peers: node.peers,
-            synced: node.synced,
+            peers: standing.peers,
+            synced: standing.synced,
         })
     }
 

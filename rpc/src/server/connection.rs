@@ -1,9 +1,9 @@
 //! Connections: how many there may be, how long each may say nothing, and how they end.
 
 use super::STOP_GRACE;
+use super::activity::Activity;
 use super::config::RpcConfig;
-use super::front::{Front, Gate};
-use crate::backend::Backend;
+use super::front::{Door, Front};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use upstream::RpcModule;
-use upstream::server::{
-    BatchRequestConfig, PingConfig, ServerBuilder, ServerConfig, StopHandle, serve_with_graceful_shutdown,
-};
+use upstream::server::{StopHandle, serve_with_graceful_shutdown};
 
 /// What a connection too many is told.
 const BUSY: &[u8] =
@@ -28,16 +25,12 @@ const REFUSALS_MAX: usize = 64;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after the system refused to hand out another socket.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PONG_MISSED_AFTER: Duration = Duration::from_secs(75);
 
 /// The open port.
 pub(super) struct Listening {
     pub listener: TcpListener,
     pub config: RpcConfig,
-    pub methods: RpcModule<()>,
-    pub backend: Arc<dyn Backend>,
-    pub origins: Gate,
+    pub door: Arc<Door>,
     pub stop: StopHandle,
 }
 
@@ -46,13 +39,6 @@ struct Counted {
     socket: TcpStream,
     _permit: OwnedSemaphorePermit,
 }
-
-/// How many requests of one connection are being answered.
-#[derive(Clone)]
-pub(super) struct Activity(Arc<watch::Sender<u32>>);
-
-/// One request that is being answered.
-pub(super) struct Answering(Activity);
 
 impl Listening {
     /// Takes connections until the server is stopped, then waits for the calls that are under way.
@@ -88,18 +74,8 @@ impl Listening {
 
     /// The life of one connection.
     fn connection(&self, socket: TcpStream, permit: OwnedSemaphorePermit) -> impl Future<Output = ()> + Send + 'static {
-        let activity = Activity(Arc::new(watch::channel(0).0));
-        let rpc = ServerBuilder::with_config(server_config(&self.config))
-            .to_service_builder()
-            .build(self.methods.clone(), self.stop.clone());
-        let front = Front {
-            inner: rpc,
-            backend: self.backend.clone(),
-            origins: self.origins.clone(),
-            activity: activity.clone(),
-            request_bytes_max: self.config.request_bytes_max,
-            request_timeout: self.config.request_timeout(),
-        };
+        let activity = Activity::new();
+        let front = Front { door: self.door.clone(), activity: activity.clone() };
         let (first, idle) = (self.config.first_request_timeout(), self.config.idle_timeout());
         let stopped = self.stop.clone().shutdown();
         async move {
@@ -116,47 +92,6 @@ impl Listening {
             }
         }
     }
-}
-
-impl Activity {
-    /// Counts one more request until the guard is dropped.
-    pub fn begin(&self) -> Answering {
-        self.0.send_modify(|requests| *requests += 1);
-        Answering(self.clone())
-    }
-
-    /// Returns once no request arrived within `first`, or none within `idle` after the last answer.
-    async fn silence(&self, first: Duration, idle: Duration) {
-        let mut requests = self.0.subscribe();
-        let mut limit = first;
-        loop {
-            let busy = *requests.borrow_and_update() > 0;
-            let changed = tokio::time::timeout(if busy { Duration::MAX } else { limit }, requests.changed()).await;
-            if changed.is_err() {
-                return;
-            }
-            limit = idle;
-        }
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.0.send_modify(|requests| *requests -= 1);
-    }
-}
-
-fn server_config(config: &RpcConfig) -> ServerConfig {
-    ServerConfig::builder()
-        .max_connections(config.connections_max)
-        .max_subscriptions_per_connection(config.subscriptions_max)
-        .max_request_body_size(config.request_bytes_max)
-        .max_response_body_size(config.response_bytes_max)
-        .set_batch_request_config(BatchRequestConfig::Limit(config.batch_calls_max))
-        .enable_ws_ping(
-            PingConfig::new().ping_interval(PING_INTERVAL).inactive_limit(PONG_MISSED_AFTER).max_failures(2),
-        )
-        .build()
 }
 
 /// Tells a connection too many to come back later, once it has begun to ask: clients expect no answer before.

@@ -1,18 +1,29 @@
 //! What stands before JSON-RPC on every request: who may call, the health pages, and a limit on time.
 
 use super::ServeError;
-use super::config::Origins;
-use super::connection::Activity;
+use super::activity::Activity;
+use super::calls::Calls;
+use super::config::{Origins, RpcConfig};
 use super::pages::page;
 use crate::backend::Backend;
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Incoming};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::Service;
+use tower::layer::util::Identity;
 use upstream::core::BoxError;
 use upstream::http_client::HeaderValue;
-use upstream::server::{HttpBody, HttpRequest, HttpResponse};
+use upstream::server::http::{content_type_is_json, response};
+use upstream::server::{
+    BatchRequestConfig, HttpBody, HttpRequest, HttpResponse, PingConfig, ServerBuilder, ServerConfig, StopHandle,
+    TowerServiceBuilder,
+};
+
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PONG_MISSED_AFTER: Duration = Duration::from_secs(75);
 
 /// Which origins may call.
 #[derive(Clone, Debug)]
@@ -21,15 +32,22 @@ pub(super) enum Gate {
     Only(Arc<[HeaderValue]>),
 }
 
-/// The service of one connection.
-#[derive(Clone)]
-pub(super) struct Front<S> {
-    pub inner: S,
+/// What all connections share.
+pub(super) struct Door {
+    pub calls: Calls,
     pub backend: Arc<dyn Backend>,
     pub origins: Gate,
+    sockets: TowerServiceBuilder<Identity, Identity>,
+    stop: StopHandle,
+    request_bytes_max: usize,
+    request_timeout: Duration,
+}
+
+/// The service of one connection.
+#[derive(Clone)]
+pub(super) struct Front {
+    pub door: Arc<Door>,
     pub activity: Activity,
-    pub request_bytes_max: u32,
-    pub request_timeout: Duration,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
@@ -58,23 +76,88 @@ impl Gate {
     }
 }
 
-impl<S, B> Service<HttpRequest<B>> for Front<S>
-where
-    S: Service<HttpRequest<B>, Response = HttpResponse, Error = BoxError>,
-    S::Future: Send + 'static,
-{
+impl Door {
+    pub fn new(
+        config: &RpcConfig,
+        calls: Calls,
+        backend: Arc<dyn Backend>,
+        stop: StopHandle,
+    ) -> Result<Self, ServeError> {
+        Ok(Self {
+            calls,
+            backend,
+            origins: Gate::of(&config.origins)?,
+            sockets: ServerBuilder::with_config(socket_config(config)).to_service_builder(),
+            stop,
+            request_bytes_max: config.request_bytes_max as usize,
+            request_timeout: config.request_timeout(),
+        })
+    }
+
+    /// Answers what has passed the front: calls here, an upgrade by the library, which then keeps the connection.
+    async fn answer(&self, request: HttpRequest<Incoming>) -> Result<HttpResponse, BoxError> {
+        if request.headers().contains_key("upgrade") {
+            let mut socket = self.sockets.clone().build(self.calls.methods.clone(), self.stop.clone());
+            return socket.call(request).await;
+        }
+        if request.method() != "POST" {
+            return Ok(response::method_not_allowed());
+        }
+        if !content_type_is_json(&request) {
+            return Ok(response::unsupported_content_type());
+        }
+        let Some(body) = read(request.into_body(), self.request_bytes_max).await? else { return Ok(too_large()) };
+        if !matches!(body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
+            return Ok(response::malformed());
+        }
+        Ok(response::ok_response(self.calls.answer(&body).await.unwrap_or_default()))
+    }
+}
+
+/// The whole body, unless it is longer than `bytes_max`.
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Option<Bytes>, BoxError> {
+    // Most bodies come in one piece, which then needs no copy.
+    let (mut first, mut rest) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > bytes_max {
+            return Ok(None);
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(Some(if rest.is_empty() { first } else { [first.as_ref(), &rest].concat().into() }))
+}
+
+fn socket_config(config: &RpcConfig) -> ServerConfig {
+    ServerConfig::builder()
+        .max_connections(config.connections_max)
+        .max_subscriptions_per_connection(config.subscriptions_max)
+        .max_request_body_size(config.request_bytes_max)
+        .max_response_body_size(config.response_bytes_max)
+        .set_batch_request_config(BatchRequestConfig::Limit(config.batch_calls_max))
+        .enable_ws_ping(
+            PingConfig::new().ping_interval(PING_INTERVAL).inactive_limit(PONG_MISSED_AFTER).max_failures(2),
+        )
+        .build()
+}
+
+impl Service<HttpRequest<Incoming>> for Front {
     type Response = HttpResponse;
     type Error = BoxError;
     type Future = Answer;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: HttpRequest<B>) -> Answer {
-        let answering = self.activity.begin();
+    fn call(&mut self, request: HttpRequest<Incoming>) -> Answer {
+        let (door, answering) = (self.door.clone(), self.activity.begin());
         let origin = request.headers().get("origin").cloned();
-        if let Some(origin) = origin.as_ref().filter(|origin| !self.origins.admits(origin)) {
+        if let Some(origin) = origin.as_ref().filter(|origin| !door.origins.admits(origin)) {
             tracing::debug!(?origin, "a web page was refused");
             return now(text(403, "this origin may not call\n"));
         }
@@ -83,18 +166,17 @@ where
         }
         if request.method() == "GET"
             && !request.headers().contains_key("upgrade")
-            && let Some(page) = page(self.backend.as_ref(), request.uri().path(), request.uri().query())
+            && let Some(page) = page(door.backend.as_ref(), request.uri().path(), request.uri().query())
         {
             return now(shared(page, origin));
         }
-        if claimed_bytes(&request) > u64::from(self.request_bytes_max) {
-            return now(shared(text(413, "the request is too large\n"), origin));
+        if claimed_bytes(&request) > door.request_bytes_max as u64 {
+            return now(shared(too_large(), origin));
         }
-        let answer = tokio::time::timeout(self.request_timeout, self.inner.call(request));
         Box::pin(async move {
             let _answering = answering;
-            let answer = answer.await.unwrap_or_else(|_| Ok(text(408, "the request took too long\n")))?;
-            Ok(shared(answer, origin))
+            let answer = tokio::time::timeout(door.request_timeout, door.answer(request)).await;
+            Ok(shared(answer.unwrap_or_else(|_| Ok(text(408, "the request took too long\n")))?, origin))
         })
     }
 }
@@ -103,6 +185,10 @@ where
 fn claimed_bytes<B>(request: &HttpRequest<B>) -> u64 {
     let claim = request.headers().get("content-length").and_then(|length| length.to_str().ok());
     claim.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+fn too_large() -> HttpResponse {
+    text(413, "the request is too large\n")
 }
 
 /// A short answer for people.

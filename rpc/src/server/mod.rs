@@ -1,5 +1,7 @@
 //! The port: JSON-RPC over HTTP and WebSocket, and the health pages, on one listener.
 
+mod activity;
+mod calls;
 mod config;
 mod connection;
 mod front;
@@ -16,7 +18,9 @@ use crate::discover;
 use crate::market::{MarketApiServer as _, MarketNamespace};
 use crate::round::{RoundApiServer as _, RoundNamespace};
 use crate::tx::{TxApiServer as _, TxNamespace};
+use calls::Calls;
 use connection::Listening;
+use front::Door;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,12 +70,16 @@ pub enum ServeError {
 pub async fn serve(config: RpcConfig, backend: Arc<dyn Backend>) -> Result<RpcServer, ServeError> {
     let addr = config.listen;
     let listen = |source| ServeError::Listen { addr, source };
-    let methods = methods(&backend)?;
-    let origins = front::Gate::of(&config.origins)?;
+    let calls = Calls {
+        methods: methods(&backend)?.into(),
+        batch_calls_max: config.batch_calls_max as usize,
+        response_bytes_max: config.response_bytes_max as usize,
+    };
+    let (stop, handle) = stop_channel();
+    let door = Arc::new(Door::new(&config, calls, backend, stop.clone())?);
     let listener = TcpListener::bind(addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
-    let (stop, handle) = stop_channel();
-    let listening = Listening { listener, config, methods, backend, origins, stop };
+    let listening = Listening { listener, config, door, stop };
     Ok(RpcServer { addr, handle, listening: tokio::spawn(listening.run()) })
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod client;
 mod common;
 mod errors;
+mod http;
 mod quote;
 mod shapes;
 mod text;

@@ -12,7 +12,7 @@ use holdfast_primitives::{
     Purpose, RoundNo, SecretKey, SegmentNo, StateRoot, TimeMs, TxId, ValidatorSet, VrfProof, sha256, vote_payload,
 };
 use holdfast_rpc::tx::TxStatus;
-use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, SubmitError, Tip};
+use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -136,7 +136,8 @@ impl Backend for World {
 
     fn tip(&self) -> Tip {
         let chain = self.chain.lock().unwrap();
-        Tip { hash: chain.blocks.last().unwrap().header.hash(), state: chain.state.clone() }
+        let header = &chain.blocks.last().unwrap().header;
+        Tip { hash: header.hash(), header: Some(Arc::new(header.clone())), state: chain.state.clone() }
     }
 
     fn watch_height(&self) -> watch::Receiver<Height> {
@@ -207,6 +208,10 @@ impl Backend for World {
             synced: true,
             version: "0.1.0".into(),
         }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { peers: 1, synced: true, version: "0.1.0" }
     }
 
     fn is_online(&self, holder: &Address) -> bool {

@@ -1,0 +1,100 @@
+//! JSON-RPC over HTTP: from the bytes of a request's body to the bytes of its answer.
+//!
+//! The library answers calls over WebSocket; over HTTP its service costs several times what most calls do, because it hands
+//! every request through layers made for subscriptions and reads a batch's finished answer once more. What a call means
+//! is the same: its types read the requests and its registered methods answer them.
+
+use upstream::core::server::{ConnectionId, Methods};
+use upstream::types::error::{reject_too_big_batch_request, reject_too_big_batch_response};
+use upstream::types::{ErrorCode, ErrorObject, Extensions, Id, InvalidRequest, Notification, Params, Request};
+use upstream::{MethodCallback, MethodResponse};
+
+use serde_json::value::RawValue;
+
+/// Calls over HTTP have no connection that a method could tell apart.
+const NO_CONNECTION: ConnectionId = ConnectionId(0);
+
+/// Every method, and how much may be asked and answered at once.
+pub(super) struct Calls {
+    pub methods: Methods,
+    pub batch_calls_max: usize,
+    pub response_bytes_max: usize,
+}
+
+impl Calls {
+    /// Answers a body: one call or a batch of them. `None` when it holds nothing but notifications, which have no answer.
+    pub async fn answer(&self, body: &[u8]) -> Option<String> {
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[') => self.batch(body).await,
+            _ => Some(text_of(self.entry(body, ErrorCode::ParseError).await?)),
+        }
+    }
+
+    async fn batch(&self, body: &[u8]) -> Option<String> {
+        let Ok(entries) = serde_json::from_slice::<Vec<&RawValue>>(body) else {
+            return Some(refusal(ErrorCode::ParseError));
+        };
+        if entries.is_empty() {
+            return Some(refusal(ErrorCode::InvalidRequest));
+        }
+        if entries.len() > self.batch_calls_max {
+            return Some(refusal(reject_too_big_batch_request(self.batch_calls_max)));
+        }
+        let mut answers = String::from("[");
+        for entry in entries {
+            let Some(answer) = self.entry(entry.get().as_bytes(), ErrorCode::InvalidRequest).await else { continue };
+            let answer = answer.as_json().get();
+            // The comma or bracket after it takes one more byte.
+            if answers.len() + answer.len() + 1 > self.response_bytes_max {
+                return Some(refusal(reject_too_big_batch_response(self.response_bytes_max)));
+            }
+            answers.push_str(answer);
+            answers.push(',');
+        }
+        // Without a comma there was no answer.
+        answers.pop().filter(|last| *last == ',')?;
+        answers.push(']');
+        Some(answers)
+    }
+
+    /// Answers one call; a notification has no answer. `unreadable` is what is said of bytes that not even have an id.
+    async fn entry(&self, call: &[u8], unreadable: ErrorCode) -> Option<MethodResponse> {
+        if let Ok(request) = serde_json::from_slice::<Request<'_>>(call) {
+            return Some(self.call(request).await);
+        }
+        if serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(call).is_ok() {
+            return None;
+        }
+        let (id, code) = match serde_json::from_slice::<InvalidRequest<'_>>(call) {
+            Ok(InvalidRequest { id }) => (id, ErrorCode::InvalidRequest),
+            Err(_) => (Id::Null, unreadable),
+        };
+        Some(MethodResponse::error(id, ErrorObject::from(code)))
+    }
+
+    async fn call(&self, request: Request<'_>) -> MethodResponse {
+        let Request { id, method, params, .. } = request;
+        let params = Params::new(params.as_ref().map(|params| params.get()));
+        match self.methods.method(&method) {
+            Some(MethodCallback::Sync(answer)) => answer(id, params, self.response_bytes_max, Extensions::new()),
+            Some(MethodCallback::Async(answer)) => {
+                let (id, params) = (id.into_owned(), params.into_owned());
+                answer(id, params, NO_CONNECTION, self.response_bytes_max, Extensions::new()).await
+            }
+            // They need a connection that stays open.
+            Some(MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_)) => {
+                MethodResponse::error(id, ErrorObject::from(ErrorCode::InternalError))
+            }
+            None => MethodResponse::error(id, ErrorObject::from(ErrorCode::MethodNotFound)),
+        }
+    }
+}
+
+fn text_of(response: MethodResponse) -> String {
+    String::from(Box::<str>::from(response.into_json()))
+}
+
+/// The answer to a body that is refused as a whole.
+fn refusal(error: impl Into<ErrorObject<'static>>) -> String {
+    text_of(MethodResponse::error(Id::Null, error.into()))
+}
