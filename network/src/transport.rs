@@ -21,6 +21,8 @@ pub enum Protocol {
     Control,
     /// Owner (or reader) to holder.
     Transfer,
+    /// Heavy node to heavy node.
+    Gossip,
 }
 
 /// How bytes travel right now. A relayed connection becomes direct when a direct path opens.
@@ -199,13 +201,14 @@ pub(crate) async fn last_words(connection: &dyn Connection, patience: Duration) 
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Control, Self::Transfer];
+    pub const ALL: [Self; 3] = [Self::Control, Self::Transfer, Self::Gossip];
 
     /// The name that is negotiated.
     pub const fn alpn(self) -> &'static [u8] {
         match self {
             Self::Control => b"holdfast/control/1",
             Self::Transfer => b"holdfast/transfer/1",
+            Self::Gossip => b"holdfast/gossip/1",
         }
     }
 
@@ -220,6 +223,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Control => "control",
             Self::Transfer => "transfer",
+            Self::Gossip => "gossip",
         })
     }
 }

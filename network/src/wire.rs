@@ -10,6 +10,7 @@
 mod access;
 mod control;
 mod frame;
+mod gossip;
 mod groups;
 mod placement;
 mod refusal;
@@ -25,6 +26,7 @@ pub use control::{
 pub use frame::{
     FrameError, Message, decode_frame, encode_frame, read_frame, read_frame_within, read_hello, write_frame,
 };
+pub use gossip::{FromPeer, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx};
 pub use groups::{GROUPS_MAX, GroupSet};
 pub use placement::{
     EXCLUDE_MAX, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, QuoteRefusal, QuoteRequest,

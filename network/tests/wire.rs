@@ -29,6 +29,8 @@ fn any_bytes_give_an_answer_from_every_decoder() {
         total::<FromParent>(bytes);
         total::<ToHolder>(bytes);
         total::<FromHolder>(bytes);
+        total::<FromPeer>(bytes);
+        let _ = decode_frame::<FromPeer>(bytes);
         total::<TransferRequest>(bytes);
         total::<TransferReply>(bytes);
         total::<NodeAddr>(bytes);

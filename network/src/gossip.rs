@@ -1,0 +1,298 @@
+//! Transactions spread among heavy nodes: whoever admits one that is new to it passes it on to everyone else it knows.
+//!
+//! ```text
+//! a wallet -> pool -> Gossip::spread ---> peer's pool: new there -> spread on, except to where it came from
+//!                                                     known      -> nothing more happens
+//! ```
+//! A peer that connects is first told everything that waits, so a node that was away misses nothing. A peer that reads
+//! too slowly loses what does not fit its queue and is told everything again once it has caught up. What a peer sends
+//! passes the same check as what a wallet sends; a peer that keeps sending what no honest node would is turned away.
+
+use crate::address::NodeAddr;
+use crate::serve::Handler;
+use crate::transport::{BiStream, Connection, Endpoint, Protocol};
+use crate::wire::{
+    FrameError, FromPeer, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, Refusal, RefusalCode, read_frame, read_hello,
+    write_frame,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use holdfast_primitives::{Address, Bounded, ChainId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// Transactions that wait for one peer, at most.
+const QUEUE: usize = 4_096;
+/// Bytes that one message is filled up to.
+const MESSAGE_BYTES: usize = 512 * 1024;
+/// Transactions of one connection that no honest node would have passed on, before it is closed.
+const STRIKES_MAX: u32 = 8;
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(30);
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_LONGEST: Duration = Duration::from_secs(10);
+
+/// What became of a transaction that a peer sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It waits here now, and was unknown before.
+    New,
+    /// It waits here already, or is final, or there is no room, or it came too early or too late: no reproach.
+    Passed,
+    /// No honest node sends it: it does not decode, or its signature does not hold.
+    Garbage,
+}
+
+/// The pool of transactions behind the gossip.
+#[async_trait]
+pub trait TxPool: Send + Sync + 'static {
+    /// The chain it is for.
+    fn chain(&self) -> ChainId;
+
+    /// Whether to talk with this node at all.
+    fn welcomes(&self, peer: &Address) -> bool;
+
+    /// Takes a transaction that `from` passed on.
+    async fn take(&self, from: Address, tx: &[u8]) -> Taken;
+
+    /// Everything that waits.
+    fn waiting(&self) -> Vec<Bytes>;
+}
+
+/// A node's part in the gossip.
+pub struct Gossip<P> {
+    pool: Arc<P>,
+    outboxes: Mutex<HashMap<u64, Outbox>>,
+    next_outbox: AtomicU64,
+}
+
+/// What one connected peer is still to be told.
+#[derive(Clone)]
+struct Outbox {
+    peer: Address,
+    queue: mpsc::Sender<Bytes>,
+    /// Whether something did not fit the queue.
+    missed: Arc<AtomicBool>,
+}
+
+/// Why a connection of the gossip ended.
+#[derive(Debug, Error)]
+enum GossipEnd {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Transport(#[from] crate::transport::TransportError),
+    #[error("follows chain {found}")]
+    OtherChain { found: ChainId },
+    #[error("said hello twice")]
+    Repeated,
+    #[error("passed on {strikes} transactions that no honest node would have")]
+    Garbage { strikes: u32 },
+    #[error("is no heavy node that this one talks with")]
+    Stranger,
+    #[error("ended the stream")]
+    Done,
+}
+
+impl<P: TxPool> Gossip<P> {
+    /// A node that knows nobody yet.
+    pub fn new(pool: Arc<P>) -> Arc<Self> {
+        Arc::new(Self { pool, outboxes: Mutex::default(), next_outbox: AtomicU64::new(0) })
+    }
+
+    /// Passes a transaction on to every connected peer but `from`. Never waits.
+    pub fn spread(&self, tx: &Bytes, from: Option<Address>) {
+        for outbox in self.outboxes().values() {
+            if Some(outbox.peer) != from && outbox.queue.try_send(tx.clone()).is_err() {
+                outbox.missed.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Peers connected now.
+    pub fn peers(&self) -> Vec<Address> {
+        let mut peers: Vec<Address> = self.outboxes().values().map(|outbox| outbox.peer).collect();
+        peers.sort_unstable();
+        peers.dedup();
+        peers
+    }
+
+    /// Stays connected with a peer until the future is dropped. Of two nodes that know each other the one with the
+    /// lower id dials; the other waits for it and dials only when it does not come.
+    pub async fn keep(self: Arc<Self>, endpoint: Arc<dyn Endpoint>, peer: NodeAddr) {
+        let mut pause = RETRY_FIRST;
+        if endpoint.id() > peer.id {
+            tokio::time::sleep(RETRY_LONGEST / 10).await;
+        }
+        loop {
+            if self.peers().contains(&peer.id) {
+                pause = RETRY_FIRST;
+            } else {
+                let connected = endpoint.connect(&peer, Protocol::Gossip).await;
+                let ended = match connected {
+                    Ok(connection) => {
+                        pause = RETRY_FIRST;
+                        self.dialled(&*connection).await
+                    }
+                    Err(error) => error.into(),
+                };
+                tracing::debug!(peer = %peer.id, reason = %ended, "no gossip with a peer");
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_LONGEST);
+        }
+    }
+
+    async fn dialled(&self, connection: &dyn Connection) -> GossipEnd {
+        let stream = match connection.open_bi().await {
+            Ok(stream) => stream,
+            Err(error) => return error.into(),
+        };
+        self.talk(connection.remote_id(), stream).await
+    }
+
+    async fn called(&self, connection: &dyn Connection) -> GossipEnd {
+        let peer = connection.remote_id();
+        if !self.pool.welcomes(&peer) {
+            return GossipEnd::Stranger;
+        }
+        match tokio::time::timeout(HELLO_WITHIN, connection.accept_bi()).await {
+            Ok(Ok(stream)) => self.talk(peer, stream).await,
+            Ok(Err(error)) => error.into(),
+            Err(_) => FrameError::Late { message: "gossip", after: HELLO_WITHIN }.into(),
+        }
+    }
+
+    /// One conversation to its end.
+    async fn talk(&self, peer: Address, mut stream: BiStream) -> GossipEnd {
+        if let Err(error) = self.greet(&mut stream).await {
+            return error;
+        }
+        let (outbox, queue) = self.open_outbox(peer);
+        let BiStream { mut send, mut recv } = stream;
+        tokio::select! {
+            ended = self.tell(&mut send, queue, &outbox.0.missed) => ended,
+            ended = self.listen(peer, &mut recv) => ended,
+        }
+    }
+
+    async fn greet(&self, stream: &mut BiStream) -> Result<(), GossipEnd> {
+        let chain = self.pool.chain();
+        write_frame(&mut stream.send, &FromPeer::Hello { version: GOSSIP_VERSION, chain }, STALL).await?;
+        match read_hello(&mut stream.recv, HELLO_WITHIN).await? {
+            FromPeer::Hello { chain: found, .. } if found == chain => Ok(()),
+            FromPeer::Hello { chain: found, .. } => Err(GossipEnd::OtherChain { found }),
+            FromPeer::Transactions(_) => unreachable!("a hello is of kind 0"),
+        }
+    }
+
+    async fn tell(
+        &self,
+        send: &mut (impl tokio::io::AsyncWrite + Unpin),
+        mut queue: mpsc::Receiver<Bytes>,
+        missed: &AtomicBool,
+    ) -> GossipEnd {
+        let mut due = self.pool.waiting();
+        loop {
+            for message in messages(due) {
+                if let Err(error) = write_frame(send, &message, STALL).await {
+                    return error.into();
+                }
+            }
+            if queue.is_empty() && missed.swap(false, Ordering::AcqRel) {
+                due = self.pool.waiting();
+                continue;
+            }
+            due = Vec::new();
+            if queue.recv_many(&mut due, GOSSIP_TXS_MAX).await == 0 {
+                return GossipEnd::Done;
+            }
+        }
+    }
+
+    async fn listen(&self, peer: Address, recv: &mut (impl tokio::io::AsyncRead + Unpin)) -> GossipEnd {
+        let mut strikes = 0;
+        loop {
+            let txs = match read_frame(recv).await {
+                Ok(Some(FromPeer::Transactions(txs))) => txs,
+                Ok(Some(FromPeer::Hello { .. })) => return GossipEnd::Repeated,
+                Ok(None) => return GossipEnd::Done,
+                Err(error) => return error.into(),
+            };
+            for tx in txs.into_inner() {
+                match self.pool.take(peer, &tx).await {
+                    Taken::New => self.spread(&Bytes::from(tx.into_inner()), Some(peer)),
+                    Taken::Passed => {}
+                    Taken::Garbage => strikes += 1,
+                }
+                if strikes > STRIKES_MAX {
+                    return GossipEnd::Garbage { strikes };
+                }
+            }
+        }
+    }
+
+    fn open_outbox(&self, peer: Address) -> (OutboxGuard<'_, P>, mpsc::Receiver<Bytes>) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let outbox = Outbox { peer, queue, missed: Arc::default() };
+        let number = self.next_outbox.fetch_add(1, Ordering::Relaxed);
+        self.outboxes().insert(number, outbox.clone());
+        (OutboxGuard(outbox, number, self), waiting)
+    }
+
+    fn outboxes(&self) -> MutexGuard<'_, HashMap<u64, Outbox>> {
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the outbox away when the conversation ends, however it ends.
+struct OutboxGuard<'a, P: TxPool>(Outbox, u64, &'a Gossip<P>);
+
+impl<P: TxPool> Drop for OutboxGuard<'_, P> {
+    fn drop(&mut self) {
+        self.2.outboxes().remove(&self.1);
+    }
+}
+
+#[async_trait]
+impl<P: TxPool> Handler for Gossip<P> {
+    fn protocol(&self) -> Protocol {
+        Protocol::Gossip
+    }
+
+    async fn handle(&self, connection: Arc<dyn Connection>) {
+        let ended = self.called(&*connection).await;
+        let peer = connection.remote_id();
+        tracing::debug!(%peer, reason = %ended, "gossip ended");
+        let refusal = match ended {
+            GossipEnd::Frame(error) => Refusal::of_frame(&error),
+            GossipEnd::OtherChain { .. } => Refusal::new(RefusalCode::WrongChain, &ended),
+            GossipEnd::Repeated | GossipEnd::Garbage { .. } => Refusal::new(RefusalCode::Malformed, &ended),
+            GossipEnd::Stranger => Refusal::new(RefusalCode::NotWelcome, &ended),
+            GossipEnd::Transport(_) | GossipEnd::Done => return,
+        };
+        connection.close(refusal.code.number(), refusal.detail.as_str());
+    }
+}
+
+/// Packs transactions into as few messages as their sizes allow; one that fits no message is left out.
+fn messages(txs: Vec<Bytes>) -> Vec<FromPeer> {
+    let (mut messages, mut gathered, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for tx in txs {
+        let Ok(tx) = GossipTx::new(tx.to_vec()) else { continue };
+        if !gathered.is_empty() && (bytes + tx.len() > MESSAGE_BYTES || gathered.len() == GOSSIP_TXS_MAX) {
+            messages.push(std::mem::take(&mut gathered));
+            bytes = 0;
+        }
+        bytes += tx.len();
+        gathered.push(tx);
+    }
+    messages.push(gathered);
+    messages.retain(|gathered| !gathered.is_empty());
+    let message = |gathered| FromPeer::Transactions(Bounded::new(gathered).expect("messages are cut to the limit"));
+    messages.into_iter().map(message).collect()
+}
