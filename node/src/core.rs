@@ -12,6 +12,7 @@ use holdfast_ledger::{
     AdmittedTx, Applied, BlockError, CheckedBlock, Event, FullBlock, Genesis, Header, SignedTx, State, TxEnvelope,
     TxError, check_block, slot_evidence, sound,
 };
+use holdfast_network::gossip::Taken;
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, RoundNo, TimeMs, TxId};
 use holdfast_store::{ChainDb, CommitInput, HolderEvidence, StoreError};
 use std::collections::VecDeque;
@@ -99,13 +100,33 @@ impl NodeCore {
     }
 
     /// Admits a transaction. Signatures are checked before the pool is locked.
-    pub fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
+    pub(crate) fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
         let tip = self.tip();
         let verdict = sound(tip.state.params(), &tip.state.chain().chain, vec![envelope]).pop();
         let sound = verdict.expect("one transaction gets one verdict")?;
         let id = self.mempool().insert(&tip.state, sound)?;
         self.work.notify_waiters();
         Ok(id)
+    }
+
+    /// Admits a transaction that another heavy node passed on. Whether it holds by itself does not depend on the state, so
+    /// one that does not was garbage when it was sent; anything else may be a matter of who is ahead.
+    pub(crate) fn take(&self, envelope: TxEnvelope) -> Taken {
+        let tip = self.tip();
+        let verdict = sound(tip.state.params(), &tip.state.chain().chain, vec![envelope]).pop();
+        let Some(Ok(sound)) = verdict else { return Taken::Garbage };
+        match self.mempool().insert(&tip.state, sound) {
+            Ok(_) => {
+                self.work.notify_waiters();
+                Taken::New
+            }
+            Err(_) => Taken::Passed,
+        }
+    }
+
+    /// Everything that waits, as it travels.
+    pub(crate) fn waiting_envelopes(&self) -> Vec<TxEnvelope> {
+        self.mempool().envelopes()
     }
 
     /// What is known of a transaction that is in no block.

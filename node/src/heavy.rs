@@ -2,24 +2,26 @@
 
 use crate::app::NodeApp;
 use crate::core::NodeCore;
+use crate::gossip::{GossipPool, encode};
 use crate::keys::{KeyFileError, NodeKeys};
-use crate::mempool::MempoolLimits;
+use crate::mempool::{MempoolLimits, SubmitError};
 use crate::placement::LedgerPolicy;
 use holdfast_consensus::{ConsensusError, EngineConfig, EngineHandle, Stopped};
-use holdfast_ledger::Genesis;
+use holdfast_ledger::{Genesis, TxEnvelope};
 use holdfast_network::control::{ControlConfig, ControlServer};
+use holdfast_network::gossip::Gossip;
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::relay::{RelayError, RelayPolicy, RelayServer, RelayServerConfig};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
 use holdfast_network::time::SystemClock;
 use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
-use holdfast_primitives::Address;
+use holdfast_primitives::{Address, TxId};
 use holdfast_store::{ChainDb, StoreError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// What the operator of a heavy node chooses.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct HeavyConfig {
     pub consensus_listen: String,
     /// The other validators, as multiaddrs.
     pub consensus_peers: Vec<String>,
+    /// The other heavy nodes, with whom waiting transactions are exchanged.
+    pub peers: Vec<NodeAddr>,
 }
 
 /// Why a heavy node did not start, or stopped.
@@ -71,7 +75,9 @@ pub struct HeavyNode {
     endpoint: Arc<QuicEndpoint>,
     engine: EngineHandle,
     relay: Option<RelayServer>,
-    serving: JoinHandle<()>,
+    gossip: Arc<Gossip<GossipPool>>,
+    /// The accept loop, and one task for each peer.
+    tasks: JoinSet<()>,
 }
 
 /// What the faces of a heavy node need of it.
@@ -83,6 +89,7 @@ pub struct HeavyHandle {
     pub address: Address,
     /// Its light nodes.
     pub control: Arc<ControlServer<LedgerPolicy>>,
+    gossip: Arc<Gossip<GossipPool>>,
     endpoint: Arc<QuicEndpoint>,
 }
 
@@ -107,8 +114,14 @@ impl HeavyNode {
             Arc::new(LedgerPolicy::new(Arc::clone(&core))),
             Arc::new(SystemClock),
         ));
-        let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as Arc<dyn Handler>];
-        let serving = tokio::spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
+        let named = config.peers.iter().map(|peer| peer.id);
+        let gossip = Gossip::new(Arc::new(GossipPool::new(Arc::clone(&core), named)));
+        let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as _, Arc::clone(&gossip) as _];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
+        for peer in &config.peers {
+            tasks.spawn(Arc::clone(&gossip).keep(Arc::clone(&endpoint) as Arc<dyn Endpoint>, peer.clone()));
+        }
         let engine = EngineConfig {
             listen: config.consensus_listen.clone(),
             peers: config.consensus_peers.clone(),
@@ -119,7 +132,7 @@ impl HeavyNode {
         let app = Arc::new(NodeApp::new(Arc::clone(&core), Arc::clone(&keys)));
         let engine = holdfast_consensus::start(engine, keys.identity.clone(), chain, app).await?;
         let address = keys.identity.address();
-        Ok(Self { core, address, control, endpoint, engine, relay, serving })
+        Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks })
     }
 
     /// What the faces need.
@@ -128,6 +141,7 @@ impl HeavyNode {
             core: Arc::clone(&self.core),
             address: self.address,
             control: Arc::clone(&self.control),
+            gossip: Arc::clone(&self.gossip),
             endpoint: Arc::clone(&self.endpoint),
         }
     }
@@ -138,9 +152,9 @@ impl HeavyNode {
     }
 
     /// Stops everything in the order in which others depend on it.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.endpoint.close().await;
-        self.serving.abort();
+        self.tasks.shutdown().await;
         if let Some(relay) = self.relay {
             relay.close().await;
         }
@@ -159,6 +173,20 @@ impl RelayPolicy for Everyone {
 }
 
 impl HeavyHandle {
+    /// Admits a transaction and passes it on to the other heavy nodes. Verifying its signatures is work: not for an
+    /// asynchronous task.
+    pub fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
+        let travelling = encode(&envelope);
+        let id = self.core.submit(envelope)?;
+        self.gossip.spread(&travelling, None);
+        Ok(id)
+    }
+
+    /// Heavy nodes with whom transactions are exchanged now.
+    pub fn peers(&self) -> Vec<Address> {
+        self.gossip.peers()
+    }
+
     /// How light nodes reach it.
     pub fn addr(&self) -> NodeAddr {
         self.endpoint.addr()
@@ -178,7 +206,7 @@ async fn open_core(config: &HeavyConfig) -> Result<NodeCore, HeavyError> {
 fn quic_config(config: &HeavyConfig, keys: &NodeKeys, relay_url: Option<&str>) -> QuicConfig {
     QuicConfig {
         bind: config.bind.clone(),
-        accept: vec![Protocol::Control],
+        accept: vec![Protocol::Control, Protocol::Gossip],
         relays: relay_url.map(str::to_owned).into_iter().collect(),
         port_mapping: false,
         ..QuicConfig::new(keys.identity.clone())

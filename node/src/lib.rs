@@ -9,6 +9,7 @@
 mod app;
 mod clock;
 mod core;
+mod gossip;
 mod heavy;
 mod keys;
 mod mempool;

@@ -3,7 +3,7 @@
 //! Every one of them was admitted by the ledger's own check against the tip, counting what the same sender has waiting
 //! before it. Proofs wait apart: they carry no sequence number and go first, so that no fee can keep them out.
 
-use holdfast_ledger::{AdmittedTx, Pending, SoundTx, State, TxError, admit_sound};
+use holdfast_ledger::{AdmittedTx, Pending, SoundTx, State, TxEnvelope, TxError, admit_sound};
 use holdfast_primitives::{Address, Amount, TxId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use thiserror::Error;
@@ -160,6 +160,12 @@ impl Mempool {
         self.known.insert(tx, (sender, sequence));
         self.bytes += bytes;
         Ok(tx)
+    }
+
+    /// Everything that waits, as it travels: proofs first, then each sender's in order of sequence.
+    pub fn envelopes(&self) -> Vec<TxEnvelope> {
+        let queued = self.queues.values().flat_map(|queue| queue.by_sequence.values());
+        self.proofs.values().chain(queued).map(|entry| entry.tx.sound().envelope().clone()).collect()
     }
 
     /// What a proposer may put into a block of at most `bytes_max`: proofs first, then the best payers, each sender's

@@ -65,6 +65,7 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
         relay_url: None,
         consensus_listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
         consensus_peers: Vec::new(),
+        peers: Vec::new(),
     };
     let mut service = heavy::start(config, args.rpc_listen, Some(faucet)).await?;
     let holders = start_holders(&service, &dir, &args).await?;

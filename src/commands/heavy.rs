@@ -5,6 +5,7 @@ use crate::context::{Context, RPC_PORT};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::services::{heavy, logging};
 use clap::Args;
+use holdfast_network::NodeAddr;
 use holdfast_node::HeavyConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +33,12 @@ pub struct HeavyArgs {
     /// Where consensus listens, as a multiaddr
     #[arg(long, value_name = "MULTIADDR", default_value = "/ip4/127.0.0.1/tcp/0")]
     consensus_listen: String,
+    /// Another validator's consensus, as a multiaddr (repeatable)
+    #[arg(long = "consensus-peer", value_name = "MULTIADDR")]
+    consensus_peers: Vec<String>,
+    /// Another heavy node, as its `node` line says (repeatable)
+    #[arg(long = "peer", value_name = "NODE")]
+    peers: Vec<NodeAddr>,
 }
 
 pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
@@ -44,7 +51,8 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
         relay: args.relay_listen,
         relay_url: args.relay_url,
         consensus_listen: args.consensus_listen,
-        consensus_peers: Vec::new(),
+        consensus_peers: args.consensus_peers,
+        peers: args.peers,
     };
     let mut service = heavy::start(config, args.rpc_listen, None).await?;
     let handle = service.handle();

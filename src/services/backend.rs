@@ -164,8 +164,8 @@ impl Backend for NodeBackend {
 
 /// Admits a transaction; off the runtime, because verifying signatures is work.
 pub async fn submit(node: &HeavyHandle, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
-    let core = Arc::clone(&node.core);
-    let admitted = tokio::task::spawn_blocking(move || core.submit(envelope)).await;
+    let node = node.clone();
+    let admitted = tokio::task::spawn_blocking(move || node.submit(envelope)).await;
     admitted.map_err(|error| SubmitError::Fault(Box::new(error)))?.map_err(|error| match error {
         PoolError::Rule(rule) => SubmitError::Refused { code: rule.code().to_owned(), message: rule.to_string() },
         PoolError::Known { .. } => SubmitError::Refused { code: "tx_known".to_owned(), message: error.to_string() },
