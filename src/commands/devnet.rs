@@ -11,11 +11,12 @@ use crate::output::bytes;
 use crate::services::heavy::{self, HeavyService};
 use crate::services::holder::{HoldOptions, run as start_holder};
 use crate::services::logging;
+use crate::services::validators::{Seat, ValidatorProcess};
 use clap::Args;
 use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
 use holdfast_holder::HolderHandle;
 use holdfast_ledger::Genesis;
-use holdfast_node::{HeavyConfig, NodeKeys, load_or_create_identity};
+use holdfast_node::{HeavyConfig, load_or_create_identity};
 use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
 use holdfast_rpc::RpcClient;
 use holdfast_wallet::Words;
@@ -32,6 +33,9 @@ pub struct DevnetArgs {
     /// Folder of the whole network; kept from run to run
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// How many validators; those after the first are processes of their own
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    validators: u32,
     /// How many holders
     #[arg(long, default_value_t = 8)]
     holders: u32,
@@ -56,20 +60,24 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
     logging::init(context.verbose, context.verbose > 0);
     let dir = args.dir.clone().unwrap_or_else(|| context.data_dir().join("devnet"));
     let faucet = faucet_key();
-    let genesis = genesis(&dir, &args, &faucet)?;
+    let seats = seats(&dir, args.validators)?;
+    let genesis = genesis(&dir, &args, &faucet, &seats)?;
     let config = HeavyConfig {
         dir: dir.join("heavy"),
         genesis,
-        bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        bind: vec![seats[0].udp],
         relay: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         relay_url: None,
-        consensus_listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
-        consensus_peers: Vec::new(),
-        peers: Vec::new(),
+        consensus_listen: seats[0].multiaddr(),
+        consensus_peers: seats[1..].iter().map(Seat::multiaddr).collect(),
+        peers: seats[1..].iter().map(Seat::node).collect(),
     };
-    let mut service = heavy::start(config, args.rpc_listen, Some(faucet)).await?;
+    let genesis_file = dir.join("genesis.toml");
+    let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats));
+    let (service, others) = tokio::join!(heavy::start(config, args.rpc_listen, Some(faucet)), futures_join(others));
+    let (mut service, others) = (service?, others.into_iter().collect::<Result<Vec<_>, _>>()?);
     let holders = start_holders(&service, &dir, &args).await?;
-    announce(context, &service, &dir, &args, &holders);
+    announce(context, &service, &dir, &args, &holders, &others);
     let (reason, mut reasons) = tokio::sync::mpsc::channel(1);
     let tasks: Vec<_> = holders.into_iter().map(|(_, handle)| tokio::spawn(follow(handle, reason.clone()))).collect();
     let outcome = tokio::select! {
@@ -79,6 +87,7 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
     };
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     service.shutdown().await;
+    futures_join(others.into_iter().map(ValidatorProcess::shutdown)).await;
     outcome
 }
 
@@ -145,6 +154,7 @@ fn announce(
     dir: &Path,
     args: &DevnetArgs,
     holders: &[(String, HolderHandle)],
+    others: &[ValidatorProcess],
 ) {
     let url = service.rpc_url();
     let words = dev_words();
@@ -158,6 +168,9 @@ fn announce(
     for (index, (address, _)) in holders.iter().enumerate() {
         text += &format!("  {address}  {}\n", holder_dir(dir, index as u32).display());
     }
+    for other in others {
+        text += &format!("\nvalidator {}  {}", other.address.to_text(NetworkPrefix::Devnet), other.rpc);
+    }
     text += &format!(
         "\nJSON-RPC   {url}\nhealth     {url}/readyz?verbose\nmetrics    {url}/metrics\nlight node {}\n\nListening on {url}",
         service.handle().addr()
@@ -167,9 +180,19 @@ fn announce(
         .enumerate()
         .map(|(index, (address, handle))| serde_json::json!({ "address": address, "number": handle.number, "dir": holder_dir(dir, index as u32) }))
         .collect();
+    let validators: Vec<_> = others
+        .iter()
+        .map(|other| serde_json::json!({ "address": other.address.to_text(NetworkPrefix::Devnet), "rpc": other.rpc, "pid": other.pid() }))
+        .collect();
     let heavy = service.handle().address.to_text(NetworkPrefix::Devnet);
-    let value = serde_json::json!({ "rpc": url, "dir": dir, "heavy": heavy, "words": DEV_MNEMONIC, "accounts": accounts, "holders": holders });
+    let value = serde_json::json!({ "rpc": url, "dir": dir, "heavy": heavy, "words": DEV_MNEMONIC, "accounts": accounts, "holders": holders, "validators": validators });
     context.output.item(text, &value);
+}
+
+/// The folders of the first heavy node and of further ones, and where they listen.
+fn seats(dir: &Path, validators: u32) -> Result<Vec<Seat>, Failure> {
+    let folder = |index: u32| if index == 0 { dir.join("heavy") } else { dir.join(format!("heavy-{index}")) };
+    (0..validators).map(|index| Seat::take(folder(index))).collect()
 }
 
 fn dev_words() -> Words {
@@ -181,19 +204,26 @@ fn faucet_key() -> SecretKey {
 }
 
 /// The network's genesis: read if there is one, else made with funded accounts, holders and faucet.
-fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey) -> Result<Genesis, Failure> {
+fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey, seats: &[Seat]) -> Result<Genesis, Failure> {
     let path = dir.join("genesis.toml");
     if path.exists() {
-        return crate::commands::genesis::read(&path);
+        let genesis = crate::commands::genesis::read(&path)?;
+        let found = genesis.validators.len();
+        if found != seats.len() {
+            let message = format!("the devnet in {} has {found} validators, {} were asked for", dir.display(), seats.len());
+            return Err(Failure::new(Exit::Usage, "other-network", message)
+                .hint(format!("--validators {found}, or another folder with --dir")));
+        }
+        return Ok(genesis);
     }
-    let keys = NodeKeys::load_or_create(&dir.join("heavy/keys")).map_err(Failure::other)?;
     let mut accounts = vec![(faucet.address(), FAUCET_FUNDS)];
     accounts.extend((0..ACCOUNTS).map(|account| (dev_words().signing_key(account).address(), FUNDS)));
     for index in 0..args.holders {
         let key = load_or_create_identity(&holder_dir(dir, index).join("keys/identity.key")).map_err(Failure::other)?;
         accounts.push((key.address(), FUNDS));
     }
-    let mut genesis = compose("devnet", NetworkPrefix::Devnet, &keys, accounts)?;
+    let validators = seats.iter().map(|seat| seat.validator.clone()).collect();
+    let mut genesis = compose("devnet", NetworkPrefix::Devnet, validators, accounts)?;
     set_round(&mut genesis, u64::try_from(args.round.as_millis()).unwrap_or(u64::MAX));
     set_batch(&mut genesis, args.batch)?;
     let text = GenesisFile::from_genesis(&genesis).to_text()?;

@@ -60,7 +60,8 @@ fn new(context: &Context, args: &NewArgs) -> Outcome {
     }
     let keys = NodeKeys::load_or_create(&args.dir.join("keys")).map_err(Failure::other)?;
     let funds = args.funds.iter().map(|text| parse_fund(text, prefix)).collect::<Result<Vec<_>, _>>()?;
-    let mut genesis = compose(&args.name, prefix, &keys, funds)?;
+    let validator = Validator { address: keys.identity.address(), vrf: keys.vrf.public(), power: 1 };
+    let mut genesis = compose(&args.name, prefix, vec![validator], funds)?;
     if let Some(round) = args.round {
         set_round(&mut genesis, u64::try_from(round.as_millis()).unwrap_or(u64::MAX));
     }
@@ -110,21 +111,21 @@ pub fn read(path: &std::path::Path) -> Result<Genesis, Failure> {
     Ok(to_genesis(&GenesisFile::parse(&text)?)?)
 }
 
-/// The genesis of a network with one heavy node.
+/// The genesis of a network of these heavy nodes.
 pub fn compose(
     name: &str,
     prefix: NetworkPrefix,
-    keys: &NodeKeys,
+    mut validators: Vec<Validator>,
     mut accounts: Vec<(Address, Amount)>,
 ) -> Result<Genesis, Failure> {
     accounts.sort_by_key(|(address, _)| *address);
-    let validator = Validator { address: keys.identity.address(), vrf: keys.vrf.public(), power: 1 };
+    validators.sort_by_key(|validator| validator.address);
     Ok(Genesis {
         name: Bounded::new(name.as_bytes().to_vec()).map_err(|error| Failure::usage(format!("--name: {error}")))?,
         time: TimeMs::new(holdfast_node::now().get()),
         params: preset(prefix),
         accounts: Bounded::new(accounts).map_err(|error| Failure::usage(format!("--fund: {error}")))?,
-        validators: Bounded::new(vec![validator]).expect("one validator is within the limit"),
+        validators: Bounded::new(validators).map_err(|error| Failure::usage(format!("validators: {error}")))?,
         seed: *Digest::new(SecretKey::generate().to_seed()).as_bytes(),
     })
 }

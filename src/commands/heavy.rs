@@ -39,6 +39,9 @@ pub struct HeavyArgs {
     /// Another heavy node, as its `node` line says (repeatable)
     #[arg(long = "peer", value_name = "NODE")]
     peers: Vec<NodeAddr>,
+    /// End when standard input closes: for whoever starts this as a process of its own
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
 }
 
 pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
@@ -61,7 +64,13 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
     tokio::select! {
         stopped = service.stopped() => Err(Failure::new(Exit::Failed, "consensus-stopped", stopped.to_string())),
         () = terminated() => { service.shutdown().await; Ok(()) }
+        () = stdin_closed(), if args.until_stdin_closes => { service.shutdown().await; Ok(()) }
     }
+}
+
+async fn stdin_closed() {
+    // Nothing is expected to come; whatever does is ignored.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
 }
 
 /// Waits for SIGINT or SIGTERM.

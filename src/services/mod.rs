@@ -6,3 +6,4 @@ pub mod heavy;
 pub mod holder;
 pub mod ledger_link;
 pub mod logging;
+pub mod validators;
