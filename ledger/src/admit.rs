@@ -28,10 +28,18 @@ pub fn admit(state: &State, envelope: TxEnvelope, pending: &Pending) -> Result<A
 /// Checks shapes and signatures of many transactions, the signatures together: about half the work of one by one.
 /// Verdicts come in the order of the transactions. Needs no state, so it can run beside anything.
 pub fn sound(params: &Params, chain: &ChainId, envelopes: Vec<TxEnvelope>) -> Vec<Result<SoundTx, TxError>> {
-    let mut verdicts: Vec<Result<(), TxError>> = Vec::with_capacity(envelopes.len());
-    let mut shaped = Vec::with_capacity(envelopes.len());
-    for envelope in envelopes {
-        verdicts.push(ShapedTx::check(params, envelope).map(|tx| shaped.push(tx)));
+    sound_of(chain, envelopes.into_iter().map(|envelope| ShapedTx::check(params, envelope)))
+}
+
+/// As [`sound`], for transactions whose shapes were judged in whatever way.
+pub(crate) fn sound_of(
+    chain: &ChainId,
+    shapes: impl ExactSizeIterator<Item = Result<ShapedTx, TxError>>,
+) -> Vec<Result<SoundTx, TxError>> {
+    let mut verdicts: Vec<Result<(), TxError>> = Vec::with_capacity(shapes.len());
+    let mut shaped = Vec::with_capacity(shapes.len());
+    for shape in shapes {
+        verdicts.push(shape.map(|tx| shaped.push(tx)));
     }
     let mut signed = verify_all(chain, shaped).into_iter();
     let verdict = |shape: Result<(), TxError>| {

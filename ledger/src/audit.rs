@@ -13,5 +13,5 @@ mod rows;
 pub use error::AuditError;
 pub use evidence::{SlotEvidence, slot_evidence};
 pub use holder::{HolderAudit, HolderClaim, LostBatch, audit_holder};
-pub use payments::{PaymentClaim, audit_payments};
+pub use payments::{PaymentClaim, audit_payments, audit_revenue};
 pub use rows::audit_round_rows;

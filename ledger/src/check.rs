@@ -22,6 +22,7 @@ pub(crate) struct ShapedTx {
     envelope: TxEnvelope,
     id: TxId,
     bytes: Vec<u8>,
+    stated: Option<Vec<u32>>,
 }
 
 /// A transaction that holds by itself: shape, fee for its bytes, and every signature in it.
@@ -31,19 +32,33 @@ pub struct SoundTx {
     id: TxId,
     leaf: [u8; 32],
     signed_bytes: usize,
+    /// Only in a replay ([`crate::replay_block`]): the challenges that failed, where the openings were pruned.
+    stated: Option<Vec<u32>>,
 }
 
 impl ShapedTx {
     /// Checks everything that needs neither a signature nor the state.
     pub(crate) fn check(params: &Params, envelope: TxEnvelope) -> Result<Self, TxError> {
+        Self::check_with(params, envelope, None)
+    }
+
+    /// The same for a proof of a block that is replayed: its openings were pruned, what failed in it is stated.
+    pub(crate) fn check_pruned(params: &Params, envelope: TxEnvelope, failed: Vec<u32>) -> Result<Self, TxError> {
+        Self::check_with(params, envelope, Some(failed))
+    }
+
+    fn check_with(params: &Params, envelope: TxEnvelope, stated: Option<Vec<u32>>) -> Result<Self, TxError> {
         let bytes = envelope.signed.to_bytes();
         if bytes.len() > TX_BYTES_MAX {
             return Err(TxError::TooLarge { bytes: bytes.len(), limit: TX_BYTES_MAX });
         }
         check_fee(params, &envelope.signed, bytes.len())?;
         check_body(params, &envelope)?;
+        if stated.is_none() {
+            check_openings(&envelope)?;
+        }
         let id = SignedTx::id_of(&bytes);
-        Ok(Self { envelope, id, bytes })
+        Ok(Self { envelope, id, bytes, stated })
     }
 
     /// The transaction.
@@ -59,7 +74,8 @@ impl ShapedTx {
     /// Only for the verifier of signatures, once they hold.
     pub(crate) fn into_sound(self) -> SoundTx {
         let leaf = merkle::leaf(&self.bytes);
-        SoundTx { envelope: self.envelope, id: self.id, leaf, signed_bytes: self.bytes.len() }
+        let signed_bytes = self.bytes.len();
+        SoundTx { envelope: self.envelope, id: self.id, leaf, signed_bytes, stated: self.stated }
     }
 }
 
@@ -72,6 +88,11 @@ impl SoundTx {
     /// The openings beside it; empty unless it is a proof.
     pub fn openings(&self) -> &[u8] {
         &self.envelope.openings
+    }
+
+    /// What failed in a proof whose openings were pruned; `None` outside of a replay.
+    pub(crate) fn stated(&self) -> Option<&[u32]> {
+        self.stated.as_deref()
     }
 
     /// The transaction as it travels.
@@ -170,7 +191,7 @@ fn check_declare(batches: &[(u8, u32)]) -> Result<(), TxError> {
 
 fn check_prove(envelope: &TxEnvelope) -> Result<(), TxError> {
     let tx = &envelope.signed.tx;
-    let TxBody::Prove { part, openings_digest: stated } = &tx.body else {
+    let TxBody::Prove { part, .. } = &tx.body else {
         unreachable!("the caller matched a proof");
     };
     if tx.sequence != 0 {
@@ -185,11 +206,13 @@ fn check_prove(envelope: &TxEnvelope) -> Result<(), TxError> {
     if part.holder != tx.sender {
         return Err(TxError::ProofSender { sender: tx.sender, holder: part.holder });
     }
-    let found = openings_digest(&envelope.openings);
-    if found != *stated {
-        return Err(TxError::OpeningsDigest { found, stated: *stated });
-    }
     Ok(())
+}
+
+fn check_openings(envelope: &TxEnvelope) -> Result<(), TxError> {
+    let TxBody::Prove { openings_digest: stated, .. } = envelope.signed.tx.body else { return Ok(()) };
+    let found = openings_digest(&envelope.openings);
+    if found == stated { Ok(()) } else { Err(TxError::OpeningsDigest { found, stated }) }
 }
 
 fn first_repeated<T: Ord>(items: &[T]) -> Option<&T> {

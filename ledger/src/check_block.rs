@@ -2,7 +2,7 @@
 //! built it. Nothing is believed that can be computed.
 
 use crate::admit::sound;
-use crate::block::{FullBlock, Header, next_beacon};
+use crate::block::{Block, FullBlock, Header, next_beacon};
 use crate::check::SoundTx;
 use crate::checked::CheckedBlock;
 use crate::error::{BlockError, TxError};
@@ -15,7 +15,7 @@ use holdfast_primitives::{BlockHash, Digest, TimeMs, merkle};
 use rayon::prelude::*;
 
 /// Transactions whose signatures one thread verifies together: enough for the batch's gain, few enough to share out.
-const TXS_PER_TASK: usize = 256;
+pub(crate) const TXS_PER_TASK: usize = 256;
 
 /// Checks `full` as the block after `state`, whose block has the hash `parent`, at `now` by the checker's clock.
 /// Spreads signatures over rayon's threads.
@@ -27,13 +27,19 @@ pub fn check_block(state: &State, parent: BlockHash, full: FullBlock, now: TimeM
     check_place(state, parent, header, now)?;
     check_beacon(state, header)?;
     check_size(state, &full)?;
-    check_tx_root(&full)?;
+    check_tx_root(&full.block)?;
     let txs = check_txs(state, &full)?;
+    let executed = check_execution(state, header, &txs)?;
+    Ok(CheckedBlock::new(full, executed))
+}
+
+/// Executes the block's transactions and compares what they lead to with the header.
+pub(crate) fn check_execution(state: &State, header: &Header, txs: &[SoundTx]) -> Result<Executed, BlockError> {
     let context =
         BlockContext { height: header.height, time: header.time, proposer: header.proposer, beacon: header.beacon };
-    let executed = execute(state, context, &txs).map_err(|(index, error)| BlockError::Tx { index, error })?;
+    let executed = execute(state, context, txs).map_err(|(index, error)| BlockError::Tx { index, error })?;
     check_outcome(header, &executed)?;
-    Ok(CheckedBlock::new(full, executed))
+    Ok(executed)
 }
 
 impl FullBlock {
@@ -43,7 +49,7 @@ impl FullBlock {
     /// # Errors
     /// The first thing that the header does not commit to.
     pub fn check_commitments(&self) -> Result<(), BlockError> {
-        check_tx_root(self)?;
+        check_tx_root(&self.block)?;
         let digests: Vec<_> = self.block.txs.iter().filter_map(stated_digest).collect();
         if digests.len() != self.openings.len() {
             return Err(BlockError::OpeningsCount { expected: digests.len(), found: self.openings.len() });
@@ -65,7 +71,7 @@ fn stated_digest(signed: &SignedTx) -> Option<Digest> {
     }
 }
 
-fn check_place(state: &State, parent: BlockHash, header: &Header, now: TimeMs) -> Result<(), BlockError> {
+pub(crate) fn check_place(state: &State, parent: BlockHash, header: &Header, now: TimeMs) -> Result<(), BlockError> {
     let (params, chain) = (state.params(), state.chain());
     if header.protocol_version != params.protocol_version {
         return Err(BlockError::Version { expected: params.protocol_version, found: header.protocol_version });
@@ -90,7 +96,7 @@ fn check_place(state: &State, parent: BlockHash, header: &Header, now: TimeMs) -
     Ok(())
 }
 
-fn check_beacon(state: &State, header: &Header) -> Result<(), BlockError> {
+pub(crate) fn check_beacon(state: &State, header: &Header) -> Result<(), BlockError> {
     let chain = state.chain();
     let proposer = header.proposer;
     let validator = chain.validators.get(&proposer).ok_or(BlockError::Proposer { proposer })?;
@@ -119,13 +125,13 @@ fn check_size(state: &State, full: &FullBlock) -> Result<(), BlockError> {
     Ok(())
 }
 
-const fn is_proof(signed: &SignedTx) -> bool {
+pub(crate) const fn is_proof(signed: &SignedTx) -> bool {
     matches!(signed.tx.body, TxBody::Prove { .. })
 }
 
-fn check_tx_root(full: &FullBlock) -> Result<(), BlockError> {
-    let leaves: Vec<[u8; 32]> = full.block.txs.par_iter().map(|signed| merkle::leaf(&signed.to_bytes())).collect();
-    let (expected, found) = (leaves_root(&leaves), full.block.header.tx_root);
+pub(crate) fn check_tx_root(block: &Block) -> Result<(), BlockError> {
+    let leaves: Vec<[u8; 32]> = block.txs.par_iter().map(|signed| merkle::leaf(&signed.to_bytes())).collect();
+    let (expected, found) = (leaves_root(&leaves), block.header.tx_root);
     if expected != found {
         return Err(BlockError::TxRoot { expected, found });
     }

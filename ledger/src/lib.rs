@@ -8,7 +8,8 @@
 //! | a transaction is admitted | [`sound`] -> [`SoundTx`] -> [`admit_sound`] -> [`AdmittedTx`] (one at a time: [`admit`]) |
 //! | a block is built or checked | [`build_block`] or [`check_block`] -> [`CheckedBlock`] -> [`Applied`] |
 //! | a round turns | `round.rs`: freeze, seed, settle, in every block before its transactions |
-//! | a round is audited | [`audit_round_rows`], [`audit_holder`], [`audit_payments`] |
+//! | a round is audited | [`audit_round_rows`], [`audit_holder`], [`audit_payments`], [`audit_revenue`] |
+//! | a whole chain is audited | [`replay_block`], from [`State::genesis`] on |
 //! | the state is kept and proved | [`State`], [`Diff`], [`StateProof`] |
 
 mod admit;
@@ -25,6 +26,7 @@ mod merkle_vec;
 mod pages;
 mod params;
 mod records;
+mod replay;
 mod round;
 mod state;
 mod state_proof;
@@ -35,7 +37,7 @@ mod tx;
 pub use admit::{AdmittedTx, admit, admit_sound, sound};
 pub use audit::{
     AuditError, HolderAudit, HolderClaim, LostBatch, PaymentClaim, SlotEvidence, audit_holder, audit_payments,
-    audit_round_rows, slot_evidence,
+    audit_revenue, audit_round_rows, slot_evidence,
 };
 pub use block::*;
 pub use build::{Built, Proposer, build_block};
@@ -49,6 +51,7 @@ pub use execute::{BlockContext, Executed, execute};
 pub use merkle_vec::{Hash, MerkleVec, verify_record};
 pub use params::*;
 pub use records::*;
+pub use replay::{KeptProof, Replayed, replay_block};
 pub use state::{EachRecord, GenesisError, LoadError, State, StateRoots, StateSource};
 pub use state_proof::{
     PATH_HASHES_MAX, PROVABLE_RECORD_BYTES_MAX, Place, RecordKey, StateProof, StateProofError, VectorPath,

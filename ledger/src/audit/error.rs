@@ -125,6 +125,16 @@ pub enum AuditError {
         /// The contract.
         contract: ContractNo,
     },
+    /// What a holder was paid in all is not what its frozen row promises, less what it lost.
+    #[error("the contracts of {holder} should pay {expected} together and pay {found}")]
+    Revenue {
+        /// The holder.
+        holder: Address,
+        /// Due in all, relay fees included.
+        expected: Amount,
+        /// The sum of its payments.
+        found: Amount,
+    },
     /// A contract that no registration could have prepaid.
     #[error("what contract {contract} owes does not fit 64 bits")]
     Overflow {

@@ -3,7 +3,7 @@
 use crate::audit::AuditError;
 use crate::block::Payment;
 use crate::params::Params;
-use crate::records::{Contract, RoundRecord};
+use crate::records::{Contract, FrozenHolder, RoundRecord};
 use crate::round::payment;
 use holdfast_primitives::{Amount, ContractNo, HolderNo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,20 @@ pub fn audit_payments<'a>(
     }
     check_sum("paid", claim.record.paid, paid)?;
     check_sum("relay fees", claim.record.relay_fees, relay_fees)
+}
+
+/// Whether the payments of all contracts of one holder come to what its frozen row promised, less `lost`: the prices of
+/// the batches that the round marked faulty. The row stands in the round's record, and nothing between freeze and
+/// settlement changes what a contract pays for; so this needs no state of the past.
+///
+/// # Errors
+/// [`AuditError::Revenue`] when they do not.
+pub fn audit_revenue(row: &FrozenHolder, lost: Amount, found: Amount) -> Result<(), AuditError> {
+    let expected = row.frozen.revenue.saturating_sub(lost);
+    if expected == found && lost <= row.frozen.revenue {
+        return Ok(());
+    }
+    Err(AuditError::Revenue { holder: row.holder, expected, found })
 }
 
 fn owed(

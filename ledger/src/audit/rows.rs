@@ -31,7 +31,7 @@ pub fn audit_round_rows(
     let missed = results.iter().filter(|result| result.proof_digest == Digest::ZERO).count();
     check_count("missed", record.missed.into(), missed as u64)?;
     let batches = frozen.iter().flat_map(|row| row.frozen.classes.iter()).map(|class| class.batches);
-    check_count("batches", record.batches, batches.sum())
+    check_count("batches", record.batches, batches.fold(0, u64::saturating_add))
 }
 
 /// Whether a holder's two rows belong to each other and to the round.

@@ -10,7 +10,7 @@ use holdfast_por::{ProofPart, verify_part};
 use holdfast_primitives::{Bounded, Digest, HolderNo};
 
 pub(super) fn execute(execution: &mut Execution, sound: &SoundTx, part: &ProofPart, openings_digest: Digest) {
-    let (holder, failed) = verify(&execution.state, part, sound.openings());
+    let (holder, failed) = judge(&execution.state, part, sound);
     keep(&mut execution.state, holder, part, PartOutcome { openings_digest, failed: failed.clone() });
     count_for_proposer(execution, part.count);
     let ProofPart { first_j, count, .. } = *part;
@@ -18,15 +18,19 @@ pub(super) fn execute(execution: &mut Execution, sound: &SoundTx, part: &ProofPa
 }
 
 /// Lists only grow between freeze and settlement, so the slots of the frozen lists are where they were.
-fn verify(state: &State, part: &ProofPart, openings: &[u8]) -> (HolderNo, Vec<u32>) {
+fn judge(state: &State, part: &ProofPart, sound: &SoundTx) -> (HolderNo, Vec<u32>) {
     let (number, holder) = state.holder_by_address(&part.holder).expect("the check found the holder");
+    if let Some(failed) = sound.stated() {
+        return (number, failed.to_vec());
+    }
     let frozen = holder.frozen.as_ref().expect("the check found something to prove");
     let challenge = challenge(state, &part.holder, frozen).expect("the check found the round proving");
     let meta_of = |batch_log2, slot| {
         let slot = u32::try_from(slot).ok()?;
         Some(state.slot(number, batch_log2, slot)?.meta)
     };
-    let failed = verify_part(&challenge, part, openings, meta_of).expect("the check found a whole part of this proof");
+    let failed =
+        verify_part(&challenge, part, sound.openings(), meta_of).expect("the check found a whole part of this proof");
     (number, failed)
 }
 
