@@ -180,6 +180,19 @@ pub struct RecordProofView {
 }
 
 impl RecordRef {
+    /// How the record of this key is asked for.
+    pub const fn of(key: RecordKey) -> Self {
+        match key {
+            RecordKey::Chain => Self::Chain,
+            RecordKey::Account(number) => Self::Account { number },
+            RecordKey::Holder(number) => Self::Holder { number },
+            RecordKey::Contract(number) => Self::Contract { number },
+            RecordKey::Segment(number) => Self::Segment { number },
+            RecordKey::Slot { holder, batch_log2, slot } => Self::Slot { holder, batch_log2, slot },
+            RecordKey::Round(number) => Self::Round { number },
+        }
+    }
+
     /// The ledger's name for it.
     pub const fn key(self) -> RecordKey {
         match self {

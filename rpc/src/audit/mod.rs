@@ -9,7 +9,8 @@ pub(crate) use serve::AuditNamespace;
 use crate::discover::Namespace;
 use crate::error::Failure;
 use crate::market::HolderRef;
-use holdfast_primitives::RoundNo;
+use crate::text::{Hex32, HexBytes};
+use holdfast_primitives::{RoundNo, TxId};
 use upstream::proc_macros::rpc;
 
 /// Slots in one `audit_slots` call, at most.
@@ -30,6 +31,10 @@ pub trait AuditApi {
     /// Challenged entries of a holder's list as it was frozen for a round, each with its path to the list's root.
     #[method(name = "slots", blocking)]
     fn slots(&self, round: RoundNo, holder: HolderRef, batch_log2: u8, slots: Vec<u32>) -> Result<SlotsView, Failure>;
+
+    /// The openings that a final proof transaction brought, while this node keeps them.
+    #[method(name = "openings", blocking)]
+    fn openings(&self, id: TxId) -> Result<HexBytes, Failure>;
 
     /// Any record of the state with its path to the state root of the newest block.
     #[method(name = "record")]
@@ -59,6 +64,10 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .needs::<u8>("batch_log2")
         .needs::<Vec<u32>>("slots")
         .returns::<SlotsView>();
+    namespace
+        .method("openings", "The openings that a final proof transaction brought, while this node keeps them.")
+        .needs::<Hex32>("id")
+        .returns::<HexBytes>();
     namespace
         .method("record", "Any record of the state with its path to the state root of the newest block.")
         .needs::<RecordRef>("record")

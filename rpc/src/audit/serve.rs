@@ -12,8 +12,9 @@ use crate::look::{Look, events_at};
 use crate::market::HolderRef;
 use crate::round::{FrozenRow, RecordView, ResultView, RunningView, SeedView, as_frozen, as_result};
 use crate::text::{HexBytes, Raw};
+use crate::tx::TxStatus;
 use holdfast_ledger::{FrozenHolder, InclusionProof, RoundRecord, RoundResult, TxBody, inclusion_proof, row_leaves};
-use holdfast_primitives::{Digest, HolderNo, RoundNo};
+use holdfast_primitives::{Digest, HolderNo, RoundNo, TxId};
 use std::sync::Arc;
 
 /// The audits' counter.
@@ -122,6 +123,14 @@ impl AuditApiServer for AuditNamespace {
         };
         let rows = slots.into_iter().map(found).collect::<Result<_, Failure>>()?;
         Ok(SlotsView { batch_log2, batches: class.batches, list_root: Digest::new(class.list_root), rows })
+    }
+
+    fn openings(&self, id: TxId) -> Result<HexBytes, Failure> {
+        if !matches!(self.backend.tx_status(&id)?, TxStatus::Final { .. }) {
+            return Err(Failure::TxUnknown { id });
+        }
+        let pruned = || Failure::NotKept { what: format!("the openings of transaction {id}") };
+        Ok(HexBytes(self.backend.openings(&id)?.ok_or_else(pruned)?))
     }
 
     fn record(&self, record: RecordRef) -> Result<RecordProofView, Failure> {

@@ -114,6 +114,8 @@ calls! {
     audit_part = Audit::part(round: RoundNo, holder: HolderRef, part: u32) -> PartView;
     /// Entries of a frozen list with their paths.
     audit_slots = Audit::slots(round: RoundNo, holder: HolderRef, batch_log2: u8, slots: Vec<u32>) -> SlotsView;
+    /// The openings that a proof transaction brought.
+    audit_openings = Audit::openings(id: TxId) -> HexBytes;
     /// Any record of the state with its path.
     audit_record = Audit::record(record: RecordRef) -> RecordProofView;
 

@@ -179,6 +179,7 @@ async fn an_auditor_verifies_a_bundle_its_slots_and_any_record_without_trusting_
     let part = client.audit_part(ROUND, HOLDER, 0).await.unwrap();
     assert_eq!((part.brief, part.openings.0), (bundle.parts[0].clone(), world::openings()));
 
+    assert_eq!(client.audit_openings(bundle.parts[0].tx).await.unwrap().0, world::openings());
     let slots = client.audit_slots(ROUND, HOLDER, records::BATCH_LOG2, vec![0]).await.unwrap();
     let siblings: Vec<_> = slots.rows[0].siblings.iter().map(|sibling| *sibling.as_bytes()).collect();
     assert!(verify_record(slots.list_root.as_bytes(), slots.batches, 0, slots.rows[0].raw.as_bytes(), &siblings));

@@ -48,6 +48,7 @@ async fn what_is_not_there_is_named() {
     is(client.chain_header(BlockRef::Height(Height::GENESIS)).await, error::BLOCK_UNKNOWN);
     is(client.chain_block(BlockRef::Hash(BlockHash::ZERO)).await, error::BLOCK_UNKNOWN);
     is(client.tx_get(TxId::ZERO).await, error::TX_UNKNOWN);
+    is(client.audit_openings(TxId::ZERO).await, error::TX_UNKNOWN);
     is(client.account_get(stranger()).await, error::ACCOUNT_UNKNOWN);
     is(client.market_holder(nobody).await, error::HOLDER_UNKNOWN);
     is(client.market_holder(HolderRef::Address(stranger())).await, error::NOT_A_HOLDER);
