@@ -91,8 +91,7 @@ pub enum Command {
     /// Bring a wallet and its files back from 24 words
     Restore(commands::restore::RestoreArgs),
     /// Verify what the network claims, from public data, on this machine
-    #[command(subcommand)]
-    Audit(commands::audit::AuditCommand),
+    Audit(commands::audit::AuditArgs),
     /// How the network and the node are doing
     Status(commands::status::StatusArgs),
     /// Look at or wait for a transaction
@@ -156,7 +155,7 @@ async fn tokio_dispatch(context: Context, command: Command) -> Outcome {
         Command::Ls(args) => commands::ls::run(&context, args).await,
         Command::Rm(args) => commands::rm::run(&context, args).await,
         Command::Restore(args) => commands::restore::run(&context, args).await,
-        Command::Audit(command) => commands::audit::run(&context, command).await,
+        Command::Audit(args) => commands::audit::run(&context, args).await,
         Command::Status(args) => commands::status::run(&context, args).await,
         Command::Tx(command) => commands::tx::run(&context, command).await,
         Command::Doctor => commands::doctor::run(&context).await,

@@ -173,7 +173,7 @@ fn exit_of_reason(reason: &str) -> Exit {
         unknown if unknown.ends_with("_unknown") => Exit::NotFound,
         "insufficient-funds" | "balance_too_low" => Exit::InsufficientFunds,
         "unreachable" | "not_synced" => Exit::Unreachable,
-        "unverifiable" | "not-enough-batches" => Exit::Unverifiable,
+        "unverifiable" | "other-chain" | "proofs-pruned" | "not-enough-batches" => Exit::Unverifiable,
         "above-max-price" => Exit::AbovePrice,
         _ => Exit::Failed,
     }

@@ -1,16 +1,41 @@
 //! `holdfast audit`: verify what the network claims, from public data, on this machine.
 
+use crate::commands::genesis::read as read_genesis;
 use crate::commands::hold::holder_ref;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::{percent, table};
-use clap::Subcommand;
-use holdfast_primitives::RoundNo;
-use holdfast_wallet::{Auditor, Link, RoundVerdict, Session, WalletError, load_catalog};
+use crate::output::{percent, table, thousands};
+use clap::{Args, Subcommand};
+use holdfast_primitives::{ChainId, Height, RoundNo};
+use holdfast_wallet::{
+    Auditor, ChainVerdict, Link, NodeSource, RoundSpan, RoundVerdict, Session, WalletError, load_catalog, replay_chain,
+};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    trust: Trust,
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+/// What the auditor knows beforehand.
+#[derive(Clone, Debug, Args)]
+struct Trust {
+    /// The network's genesis file: refuse a node of any other chain
+    #[arg(long, global = true, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// The chain's id: refuse a node of any other chain
+    #[arg(long, global = true, value_name = "ID")]
+    chain: Option<ChainId>,
+}
 
 #[derive(Debug, Subcommand)]
-pub enum AuditCommand {
+enum AuditCommand {
     /// Verify one settled round: seed, lists, every opening, every payment
     Round {
         /// Its number, `latest`, or `all`
@@ -24,6 +49,12 @@ pub enum AuditCommand {
         #[arg(long)]
         round: Option<u64>,
     },
+    /// Apply every block again from the genesis on: every signature, root, payment and fine
+    Chain {
+        /// The last block to apply; the newest unless said otherwise
+        #[arg(long, value_name = "HEIGHT")]
+        to: Option<u64>,
+    },
     /// Show where a stored file's pieces are and how many of each segment are sound
     File {
         /// Its name, as `holdfast ls` shows it
@@ -31,45 +62,89 @@ pub enum AuditCommand {
     },
 }
 
-pub async fn run(context: &Context, command: AuditCommand) -> Outcome {
-    match command {
-        AuditCommand::Round { round } => rounds(context, &round).await,
-        AuditCommand::Holder { holder, round } => one_holder(context, &holder, round).await,
-        AuditCommand::File { name } => file(context, &name).await,
+pub async fn run(context: &Context, args: AuditArgs) -> Outcome {
+    let trusted = args.trust.chain()?;
+    match args.command {
+        AuditCommand::Round { round } => rounds(context, trusted, &round).await,
+        AuditCommand::Holder { holder, round } => one_holder(context, trusted, &holder, round).await,
+        AuditCommand::Chain { to } => chain(context, trusted, to.map(Height::new)).await,
+        AuditCommand::File { name } => file(context, trusted, &name).await,
     }
 }
 
-async fn rounds(context: &Context, which: &str) -> Outcome {
-    let auditor = Auditor::connect(context.rpc_url(), None).await?;
+impl Trust {
+    /// The chain that the caller names, in one way or two.
+    fn chain(&self) -> Result<Option<ChainId>, Failure> {
+        let Some(path) = &self.genesis else { return Ok(self.chain) };
+        let found = read_genesis(path)?.chain_id();
+        match self.chain.filter(|named| *named != found) {
+            Some(named) => Err(Failure::usage(format!("--genesis is of chain {found}, --chain says {named}"))),
+            None => Ok(Some(found)),
+        }
+    }
+}
+
+/// An auditor of what the node says.
+async fn auditor(context: &Context, trusted: Option<ChainId>) -> Result<Auditor, Failure> {
+    let auditor = Auditor::open(Arc::new(NodeSource::connect(context.rpc_url())?), trusted).await?;
+    tell_unpinned(context, trusted, auditor.chain_id(), "node");
+    Ok(auditor)
+}
+
+/// Says what the verdict hangs from when the caller named no chain.
+fn tell_unpinned(context: &Context, trusted: Option<ChainId>, chain: ChainId, from: &str) {
+    if trusted.is_none() {
+        context
+            .output
+            .note(format!("the genesis was taken from the {from}: pin it with --chain {chain} or --genesis FILE"));
+    }
+}
+
+async fn rounds(context: &Context, trusted: Option<ChainId>, which: &str) -> Outcome {
+    let mut auditor = auditor(context, trusted).await?;
     let latest = auditor.latest().await?.ok_or_else(no_round)?;
     match which {
         "latest" => show(context, &auditor.round(latest, None).await?),
         "all" => {
-            for round in 0..=latest.get() {
-                let verdict = auditor.round(RoundNo::new(round), None).await?;
-                let faults = verdict.holders.iter().filter(|holder| holder.missing > 0).count();
-                let text = format!(
-                    "round {round}: holds; {} batches, {} holders, {faults} with something missing, {} paid",
-                    verdict.batches,
-                    verdict.holders.len(),
-                    verdict.paid
-                );
-                context.output.item(text, &verdict);
+            for round in (0..=latest.get()).map(RoundNo::new) {
+                match auditor.round(round, None).await {
+                    Ok(verdict) => show_line(context, &verdict),
+                    Err(WalletError::ProofsPruned { .. }) => show_pruned(context, round),
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
-        number => {
-            let round = number
-                .parse()
-                .map_err(|_| Failure::usage(format!("{number} is no round: write a number, latest or all")))?;
-            show(context, &auditor.round(RoundNo::new(round), None).await?);
-        }
+        number => show(context, &auditor.round(parse_round(number)?, None).await?),
     }
     Ok(())
 }
 
-async fn one_holder(context: &Context, holder: &str, round: Option<u64>) -> Outcome {
+fn parse_round(number: &str) -> Result<RoundNo, Failure> {
+    let wrong = |_| Failure::usage(format!("{number} is no round: write a number, latest or all"));
+    number.parse().map(RoundNo::new).map_err(wrong)
+}
+
+fn show_line(context: &Context, verdict: &RoundVerdict) {
+    let faults = verdict.holders.iter().filter(|holder| holder.missing > 0).count();
+    let text = format!(
+        "round {}: holds; {} batches, {} holders, {faults} with something missing, {} paid",
+        verdict.round,
+        verdict.batches,
+        verdict.holders.len(),
+        verdict.paid
+    );
+    context.output.item(text, verdict);
+}
+
+fn show_pruned(context: &Context, round: RoundNo) {
+    let text =
+        format!("round {round}: its proofs are no longer kept; holdfast audit chain computes its payments again");
+    context.output.item(text, &serde_json::json!({ "round": round, "proofs_pruned": true }));
+}
+
+async fn one_holder(context: &Context, trusted: Option<ChainId>, holder: &str, round: Option<u64>) -> Outcome {
     let number = context.rpc()?.market_holder(holder_ref(holder)?).await?.number;
-    let auditor = Auditor::connect(context.rpc_url(), None).await?;
+    let mut auditor = auditor(context, trusted).await?;
     let round = match round {
         Some(round) => RoundNo::new(round),
         None => auditor.latest().await?.ok_or_else(no_round)?,
@@ -84,6 +159,60 @@ async fn one_holder(context: &Context, holder: &str, round: Option<u64>) -> Outc
     }
     show(context, &verdict);
     Ok(())
+}
+
+async fn chain(context: &Context, trusted: Option<ChainId>, to: Option<Height>) -> Outcome {
+    let node = NodeSource::connect(context.rpc_url())?;
+    let bar = blocks_bar(context);
+    let tell = |done: Height, of: Height| {
+        bar.set_length(of.get());
+        bar.set_position(done.get());
+    };
+    let verdict = replay_chain(&node, trusted, to, &tell).await;
+    bar.finish_and_clear();
+    let verdict = verdict?;
+    tell_unpinned(context, trusted, verdict.chain, "node");
+    context.output.result(chain_text(&verdict), &verdict);
+    Ok(())
+}
+
+fn chain_text(verdict: &ChainVerdict) -> String {
+    let mut text = format!(
+        "chain {} holds up to block {}: applied again from its genesis, every block and certificate\n\n\
+         transactions  {}\nrounds        {} settled, {} with something to prove\n\
+         payments      {} computed again, {} in all, {} of it to heavy nodes\n\
+         holders       paid {} for verification, {} in fines\nopenings      {} verified again\n\
+         supply        {}, counted to the grain\nstate root    {}",
+        verdict.chain,
+        verdict.height,
+        thousands(verdict.transactions),
+        verdict.rounds,
+        verdict.rounds_with_proofs,
+        thousands(verdict.payments),
+        verdict.paid,
+        verdict.relay_fees,
+        verdict.proof_fees,
+        verdict.fines,
+        thousands(verdict.openings),
+        verdict.supply,
+        verdict.state_root
+    );
+    if let Some(RoundSpan { first, last, parts }) = verdict.digests_only {
+        text += &format!(
+            "\n\nof rounds {first} to {last} the openings of {parts} proof parts are no longer kept, only their digests: \
+             what failed in these was taken as the validators certified it; all that follows from it was computed again"
+        );
+    }
+    text
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn blocks_bar(context: &Context) -> ProgressBar {
+    if context.output.quiet || context.output.json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} block {human_pos} of {human_len} {per_sec} {eta}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn show(context: &Context, verdict: &RoundVerdict) {
@@ -113,11 +242,16 @@ fn show(context: &Context, verdict: &RoundVerdict) {
             &format!("\nheavy node {address} earned {amount} ({} of what was paid)", percent(*amount, verdict.paid));
     }
     text += &format!("\npaid {}, verification {}, fines {}", verdict.paid, verdict.proof_fees, verdict.fines);
+    text += "\n\nevery payment was computed again from proven contracts, every holder's sum from its frozen row; fines, fees of \
+             verification and how one holder's contracts share its sum are computed again by: holdfast audit chain";
     context.output.result(text, verdict);
 }
 
-async fn file(context: &Context, name: &str) -> Outcome {
+async fn file(context: &Context, trusted: Option<ChainId>, name: &str) -> Outcome {
+    // Refuses a node of another chain before anything is asked of it.
+    let auditor = auditor(context, trusted).await?;
     let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    debug_assert_eq!(session.chain(), auditor.chain_id());
     let link = Link::connect(&session).await?;
     let catalog = load_catalog(&session, &link).await;
     link.close().await;

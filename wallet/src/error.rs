@@ -5,7 +5,7 @@ use holdfast_network::control::ControlError;
 use holdfast_network::transfer::TransferError;
 use holdfast_network::{NodeAddrError, TransportError};
 use holdfast_parcel::{CatalogError, ChunkError, HeadError, LayoutError, PackError, PathError, ReadError};
-use holdfast_primitives::{Address, Amount, AmountError};
+use holdfast_primitives::{Address, Amount, AmountError, ChainId, Height, RoundNo};
 use holdfast_rpc::RpcError;
 use std::io;
 use std::path::PathBuf;
@@ -154,6 +154,38 @@ pub enum WalletError {
         /// Why it does not hold.
         reason: String,
     },
+    /// What a witness says of the chain does not hold.
+    #[error("{witness} says what does not hold: {cause}")]
+    Refuted {
+        /// Who said it.
+        witness: String,
+        /// What does not hold.
+        cause: Box<WalletError>,
+    },
+    /// A witness of another chain than the one that the caller named.
+    #[error("{witness} is of chain {found}, expected {expected}")]
+    OtherChain {
+        /// Who.
+        witness: String,
+        /// The chain that the caller named.
+        expected: ChainId,
+        /// Its chain.
+        found: ChainId,
+    },
+    /// A height that the chain has not reached.
+    #[error("there is no block {height} yet, the newest is {newest}")]
+    NoSuchBlock {
+        /// The height that was asked for.
+        height: Height,
+        /// The newest.
+        newest: Height,
+    },
+    /// Proofs that were there once.
+    #[error("the proofs of round {round} are no longer kept")]
+    ProofsPruned {
+        /// The round.
+        round: RoundNo,
+    },
     /// A task of this program ended.
     #[error("interrupted: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -163,6 +195,16 @@ impl WalletError {
     /// For answers of a node that cannot be read.
     pub fn unreadable(reason: impl ToString) -> Self {
         Self::Unreadable { reason: reason.to_string() }
+    }
+
+    /// Names the witness where it is the witness's word that does not hold.
+    pub(crate) fn told_by(self, witness: &str) -> Self {
+        match self {
+            Self::Audit(_) | Self::Unproven { .. } | Self::Unreadable { .. } | Self::Amount(_) => {
+                Self::Refuted { witness: witness.to_owned(), cause: Box::new(self) }
+            }
+            other => other,
+        }
     }
 
     /// A stable word for machines.
@@ -186,9 +228,15 @@ impl WalletError {
             Self::FileChanged { .. } => "file-changed",
             Self::OutOfFile { .. } => "out-of-file",
             Self::NotEnoughBatches { .. } => "not-enough-batches",
-            Self::OtherRoots { .. } | Self::Read(_) | Self::Chunk(_) | Self::Audit(_) | Self::Unproven { .. } => {
-                "unverifiable"
-            }
+            Self::OtherRoots { .. }
+            | Self::Read(_)
+            | Self::Chunk(_)
+            | Self::Audit(_)
+            | Self::Unproven { .. }
+            | Self::Refuted { .. } => "unverifiable"
+            Self::OtherChain { .. } => "other-chain",
+            Self::NoSuchBlock { .. } => "block_unknown",
+            Self::ProofsPruned { .. } => "proofs-pruned",
             Self::Task(_) => "interrupted",
         }
     }
@@ -209,6 +257,16 @@ impl WalletError {
                 "check that the heavy node runs: holdfast status"
             }
             Self::OtherRoots { .. } => "that node lies or is of another chain: ask another with --rpc",
+            Self::Audit(_) | Self::Unproven { .. } | Self::Refuted { .. } => {
+                "ask another heavy node with --rpc URL; if it says the same, the validators signed what does not hold"
+            }
+            Self::OtherChain { .. } => {
+                "ask a node of that network with --rpc URL, or check --chain and --genesis (holdfast genesis show FILE)"
+            }
+            Self::NoSuchBlock { .. } => "holdfast status shows the newest height",
+            Self::ProofsPruned { .. } => {
+                "holdfast audit chain computes its payments again; a node that keeps more history still has the proofs"
+            }
             Self::OutOfFile { .. } => "holdfast ls shows the file's size",
             _ => return None,
         };

@@ -16,7 +16,9 @@ mod put;
 mod session;
 mod words;
 
-pub use audit::{Auditor, HolderVerdict, RoundVerdict};
+pub use audit::{
+    Auditor, ChainVerdict, EvidenceSource, HolderVerdict, NodeSource, RoundSpan, RoundVerdict, SentPart, replay_chain,
+};
 pub use collect::{Collected, LocalFile, collect, file_meta};
 pub use error::WalletError;
 pub use fetch::{Fetcher, ReadReport};

@@ -1,205 +1,147 @@
-//! Auditing: what the network claims about a round, verified on this machine from public data, with the ledger's own code.
+//! Auditing: what the network claims, verified on this machine from public data, with the ledger's own code.
 //!
-//! A round's record is proven against a header that a quorum of the genesis' validators signed, its rows against the record,
-//! its seed against the beacon's VRF, every opening against the frozen lists, the sums of the payments against the record.
+//! A round ([`Auditor::round`]): its record is proven against a header that a quorum of the genesis' validators signed, its
+//! rows against the record, its seed against the beacon's VRF, every opening against the frozen lists; contracts and heavy
+//! nodes are proven against certified headers too, every payment is computed again from them, and every holder's sum
+//! is compared with what its frozen row promised.
 //!
-//! Still taken from the node: the genesis (unless the caller names the chain), the contracts and the heavy nodes' addresses
-//! by which payments are checked, and how many batches of a contract were faulty before the round.
+//! A chain ([`replay_chain`]): every block from the genesis on is applied again. Nothing is left that is not computed,
+//! but for the proofs whose openings nodes have pruned.
+//!
+//! Taken on trust: the genesis, unless the caller names the chain.
+
+mod node;
+mod payroll;
+mod proven;
+mod replay;
+mod source;
+mod verdict;
+
+pub use node::NodeSource;
+pub use replay::replay_chain;
+pub use source::{EvidenceSource, SentPart};
+pub use verdict::{ChainVerdict, HolderVerdict, RoundSpan, RoundVerdict};
 
 use crate::error::WalletError;
 use holdfast_ledger::{
-    Contract, FrozenHolder, Genesis, Header, HolderClaim, Payment, RecordKey, RoundRecord, RoundResult, SlotEvidence,
-    TxBody, audit_holder, audit_round_rows, next_beacon,
+    Contract, FrozenHolder, Genesis, Header, HolderClaim, RoundRecord, RoundResult, SlotEvidence, State, audit_holder,
+    audit_round_rows,
 };
-use holdfast_por::ProofPart;
-use holdfast_primitives::{Address, Amount, ChainId, Digest, Height, HolderNo, RoundNo, ValidatorSet};
-use holdfast_rpc::audit::{AUDIT_SLOTS_MAX, RecordRef};
-use holdfast_rpc::chain::BlockRef;
-use holdfast_rpc::market::HolderRef;
-use holdfast_rpc::{PAGE_ROWS_MAX, Page, PageAsk, RpcClient, RpcError};
-use serde::Serialize;
+use holdfast_por::{HolderChallenge, Position, RoundSeed};
+use holdfast_primitives::{
+    AccountNo, Address, Amount, ChainId, ContractNo, Digest, Height, HolderNo, RoundNo, ValidatorSet,
+};
+use payroll::{Judged, Payroll};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// One holder's round, as this machine judged it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HolderVerdict {
-    /// The holder.
-    pub holder: String,
-    /// Batches it was bound to.
-    pub batches: u64,
-    /// Openings it was asked for.
-    pub challenges: u32,
-    /// Openings that failed or never came.
-    pub missing: u32,
-    /// Whether it sent no proof at all.
-    pub missed: bool,
-    /// Roots of the batches that were marked faulty in this round.
-    pub lost: Vec<String>,
-    /// What it was paid, after relay fees.
-    pub paid: Amount,
-}
-
-/// A round, as this machine judged it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RoundVerdict {
-    /// The round.
-    pub round: RoundNo,
-    /// The certified block by which its record was proven.
-    pub proven_at: Height,
-    /// The block that settled it.
-    pub settled_at: Height,
-    /// Batches challenged.
-    pub batches: u64,
-    /// Every holder that had something to prove.
-    pub holders: Vec<HolderVerdict>,
-    /// Paid out of escrows.
-    pub paid: Amount,
-    /// The part of it that went to heavy nodes.
-    pub relay_fees: Amount,
-    /// What each heavy node got of it.
-    pub heavy_nodes: BTreeMap<String, Amount>,
-    /// Paid by holders for verification.
-    pub proof_fees: Amount,
-    /// Taken from deposits.
-    pub fines: Amount,
-}
-
-/// Audits one chain through one node.
+/// Audits one chain by what one source tells.
 pub struct Auditor {
-    rpc: RpcClient,
+    source: Arc<dyn EvidenceSource>,
     genesis: Genesis,
     chain: ChainId,
     validators: ValidatorSet,
+    headers: BTreeMap<Height, Header>,
+    contracts: BTreeMap<ContractNo, Contract>,
+    addresses: BTreeMap<AccountNo, Address>,
 }
 
 impl Auditor {
-    /// Learns the network's genesis from the node at `url`; with `trusted`, refuses any other chain.
-    pub async fn connect(url: &str, trusted: Option<ChainId>) -> Result<Self, WalletError> {
-        let rpc = RpcClient::connect(url)?;
-        let genesis: Genesis = rpc.chain_genesis().await?.raw.decode().map_err(WalletError::unreadable)?;
-        let chain = genesis.chain_id();
-        if let Some(expected) = trusted.filter(|expected| *expected != chain) {
-            return Err(unproven("the genesis", format!("it is of chain {chain}, expected {expected}")));
+    /// Learns the network's genesis from the source; with `trusted`, refuses any other chain.
+    ///
+    /// # Errors
+    /// [`WalletError::OtherChain`], or what the source could not tell.
+    pub async fn open(source: Arc<dyn EvidenceSource>, trusted: Option<ChainId>) -> Result<Self, WalletError> {
+        let genesis = source.genesis().await?;
+        let (found, witness) = (genesis.chain_id(), source.name());
+        if let Some(expected) = trusted.filter(|expected| *expected != found) {
+            return Err(WalletError::OtherChain { witness, expected, found });
         }
+        let refused = |reason: String| unproven("the genesis", reason).told_by(&witness);
+        State::genesis(&genesis).map_err(|error| refused(error.to_string()))?;
         let validators = ValidatorSet::new(genesis.validators.to_vec());
-        let validators = validators.ok_or_else(|| unproven("the genesis", "its validators are not a set"))?;
-        Ok(Self { rpc, genesis, chain, validators })
+        let validators = validators.ok_or_else(|| refused("its validators are not a set".to_owned()))?;
+        let (headers, contracts, addresses) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { source, genesis, chain: found, validators, headers, contracts, addresses })
     }
 
     /// The chain that is audited.
-    pub const fn chain(&self) -> ChainId {
+    pub const fn chain_id(&self) -> ChainId {
         self.chain
     }
 
     /// The newest settled round; `None` before the first.
+    ///
+    /// # Errors
+    /// What the source could not tell.
     pub async fn latest(&self) -> Result<Option<RoundNo>, WalletError> {
-        Ok(self.rpc.round_latest().await?.map(|record| record.round))
+        self.source.latest().await
     }
 
     /// Verifies everything about a settled round; with `only`, opens only that holder's proof.
-    pub async fn round(&self, round: RoundNo, only: Option<HolderNo>) -> Result<RoundVerdict, WalletError> {
-        let (record, proven_at) = self.record(round).await?;
+    ///
+    /// # Errors
+    /// [`WalletError::Refuted`] with the first thing that does not hold; what the source could not tell.
+    pub async fn round(&mut self, round: RoundNo, only: Option<HolderNo>) -> Result<RoundVerdict, WalletError> {
+        let verdict = self.judge_round(round, only).await;
+        verdict.map_err(|error| error.told_by(&self.source.name()))
+    }
+
+    async fn judge_round(&mut self, round: RoundNo, only: Option<HolderNo>) -> Result<RoundVerdict, WalletError> {
+        let (record, proven_at) = self.round_record(round).await?;
         self.check_seed(&record).await?;
-        let frozen: Vec<FrozenHolder> = self.frozen(round).await?;
-        let results: Vec<RoundResult> = self.results(round).await?;
+        let frozen = self.source.frozen(round).await?;
+        let results = self.source.results(round).await?;
         audit_round_rows(&record, &frozen, &results)?;
-        let payments = self.payments(&record).await?;
-        let mut holders = Vec::new();
-        for (row, result) in frozen.iter().zip(&results) {
+        let (mut judged, mut holders) = (Vec::with_capacity(frozen.len()), Vec::new());
+        for (row, result) in frozen.into_iter().zip(results) {
+            let mut audit = None;
             if only.is_none_or(|only| only == row.number) {
-                holders.push(self.holder(&record, row, result, &payments).await?);
+                let (found, verdict) = self.judge_holder(&record, &row, &result).await?;
+                audit = Some(found);
+                holders.push((row.number, verdict));
             }
+            judged.push(Judged { row, result, audit });
         }
+        if only.is_none() {
+            check_newly_faulty(&record, &judged)?;
+        }
+        let payroll = self.payroll(&record, &judged).await?;
+        Ok(self.verdict(&record, proven_at, holders, &payroll))
+    }
+
+    fn verdict(
+        &self,
+        record: &RoundRecord,
+        proven_at: Height,
+        holders: Vec<(HolderNo, HolderVerdict)>,
+        payroll: &Payroll,
+    ) -> RoundVerdict {
         let prefix = self.genesis.params.prefix;
-        let heavy = payments.heavy.iter().map(|(address, amount)| (address.to_text(prefix), *amount));
-        Ok(RoundVerdict {
-            round,
+        let paid = |number| payroll.net.get(&number).copied().unwrap_or(Amount::ZERO);
+        let with_pay = |(number, verdict)| HolderVerdict { paid: paid(number), ..verdict };
+        RoundVerdict {
+            chain: self.chain,
+            round: record.round,
             proven_at,
             settled_at: record.settle_height,
             batches: record.batches,
-            holders,
+            holders: holders.into_iter().map(with_pay).collect(),
             paid: record.paid,
             relay_fees: record.relay_fees,
-            heavy_nodes: heavy.collect(),
+            heavy_nodes: payroll.heavy.iter().map(|(node, amount)| (node.to_text(prefix), *amount)).collect(),
             proof_fees: record.proof_fees,
             fines: record.fines,
-        })
+        }
     }
 
-    /// The record, proven against a certified header.
-    async fn record(&self, round: RoundNo) -> Result<(RoundRecord, Height), WalletError> {
-        let claim = || format!("the record of round {round}");
-        let view = self.rpc.audit_record(RecordRef::Round { number: round }).await?;
-        let proof = view.proof.decode().map_err(WalletError::unreadable)?;
-        let header: Header = match view.header {
-            Some(raw) => raw.decode().map_err(WalletError::unreadable)?,
-            None => return Err(unproven(claim(), "the node gives no header for it")),
-        };
-        self.check_certified(&header).await?;
-        proof.verify(&header.state_root).map_err(|error| unproven(claim(), error))?;
-        if proof.key != RecordKey::Round(round) {
-            return Err(unproven(claim(), "the node proves another record"));
-        }
-        let record: RoundRecord = borsh::from_slice(&proof.record).map_err(WalletError::unreadable)?;
-        if record.round != round {
-            return Err(unproven(claim(), format!("it is of round {}", record.round)));
-        }
-        Ok((record, header.height))
-    }
-
-    /// Whether validators of the genesis signed this header. (Their set cannot change yet.)
-    async fn check_certified(&self, header: &Header) -> Result<(), WalletError> {
-        let claim = || format!("block {}", header.height);
-        if header.chain != self.chain || header.validators != self.validators.digest() {
-            return Err(unproven(claim(), "it is of another chain or other validators"));
-        }
-        let view = self.rpc.chain_certificate(BlockRef::Height(header.height)).await?;
-        let certificate = view.raw.decode().map_err(WalletError::unreadable)?;
-        if certificate.block != header.hash() || certificate.height != header.height {
-            return Err(unproven(claim(), "its certificate is for another block"));
-        }
-        certificate.verify(&self.chain, &self.validators).map_err(|error| unproven(claim(), error))
-    }
-
-    async fn certified(&self, height: Height) -> Result<Header, WalletError> {
-        let view = self.rpc.chain_header(BlockRef::Height(height)).await?;
-        let header: Header = view.raw.decode().map_err(WalletError::unreadable)?;
-        if header.height != height {
-            return Err(unproven(format!("block {height}"), format!("the node gives block {}", header.height)));
-        }
-        self.check_certified(&header).await?;
-        Ok(header)
-    }
-
-    /// Whether the seed is the beacon of its block, and that block's proposer had no choice in it.
-    async fn check_seed(&self, record: &RoundRecord) -> Result<(), WalletError> {
-        let claim = || format!("the seed of round {}", record.round);
-        let header = self.certified(record.seed_height).await?;
-        if header.beacon != record.seed {
-            return Err(unproven(claim(), format!("the beacon of block {} is another", record.seed_height)));
-        }
-        let Some(before) = record.seed_height.previous().filter(|height| *height > Height::GENESIS) else {
-            return Ok(());
-        };
-        let before = self.certified(before).await?;
-        let proposer = self.validators.get(&header.proposer);
-        let proposer = proposer.ok_or_else(|| unproven(claim(), "its proposer is no validator"))?;
-        let output = proposer.vrf.verify(&self.chain, &before.beacon, &header.vrf);
-        let output = output.map_err(|error| unproven(claim(), error))?;
-        if next_beacon(&before.beacon, &output) != header.beacon {
-            return Err(unproven(claim(), "the beacon does not follow from the one before"));
-        }
-        Ok(())
-    }
-
-    async fn holder(
+    async fn judge_holder(
         &self,
         record: &RoundRecord,
         row: &FrozenHolder,
         result: &RoundResult,
-        payments: &Payments,
-    ) -> Result<HolderVerdict, WalletError> {
-        let parts = self.parts(record.round, row.number).await?;
+    ) -> Result<(holdfast_ledger::HolderAudit, HolderVerdict), WalletError> {
+        let parts = self.source.parts(record.round, row.number).await?;
         let evidence = if parts.is_empty() { Vec::new() } else { self.evidence(record, row).await? };
         let claim = HolderClaim { record, frozen: row, result, parts: &parts, evidence: &evidence };
         let audit = audit_holder(&self.genesis.params, &self.chain, &claim)?;
@@ -207,29 +149,16 @@ impl Auditor {
             let found = evidence.iter().find(|entry| (entry.batch_log2, entry.slot) == (batch_log2, slot));
             found.map(|entry| Digest::new(entry.record.meta.root).to_string())
         };
-        Ok(HolderVerdict {
+        let verdict = HolderVerdict {
             holder: row.holder.to_text(self.genesis.params.prefix),
-            batches: row.frozen.classes.iter().map(|class| class.batches).sum(),
+            batches: row.frozen.classes.iter().fold(0, |sum, class| sum.saturating_add(class.batches)),
             challenges: audit.challenges,
             missing: u32::try_from(audit.missing.len()).unwrap_or(u32::MAX),
             missed: audit.missed,
             lost: audit.lost.iter().filter_map(|lost| root(lost.batch_log2, lost.slot)).collect(),
-            paid: payments.holders.get(&row.number).copied().unwrap_or(Amount::ZERO),
-        })
-    }
-
-    async fn parts(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<(ProofPart, Vec<u8>)>, WalletError> {
-        let bundle = self.rpc.audit_bundle(round, HolderRef::Number(holder)).await?;
-        let mut parts = Vec::with_capacity(bundle.parts.len());
-        for index in 0..u32::try_from(bundle.parts.len()).unwrap_or(u32::MAX) {
-            let view = self.rpc.audit_part(round, HolderRef::Number(holder), index).await?;
-            let signed = view.brief.raw.decode().map_err(WalletError::unreadable)?;
-            let TxBody::Prove { part, .. } = signed.tx.body else {
-                return Err(unproven(format!("part {index} of holder {holder}"), "it is no proof"));
-            };
-            parts.push((part, view.openings.0));
-        }
-        Ok(parts)
+            paid: Amount::ZERO,
+        };
+        Ok((audit, verdict))
     }
 
     /// The challenged slots of a holder, each with its path to the frozen list.
@@ -242,117 +171,14 @@ impl Auditor {
         let mut evidence = Vec::new();
         for (batch_log2, slots) in wanted {
             let slots: Vec<u32> = slots.into_iter().collect();
-            for chunk in slots.chunks(AUDIT_SLOTS_MAX) {
-                let (round, holder) = (record.round, HolderRef::Number(row.number));
-                let view = self.rpc.audit_slots(round, holder, batch_log2, chunk.to_vec()).await?;
-                for entry in &view.rows {
-                    let entry = entry.decode(batch_log2);
-                    evidence.push(entry.ok_or_else(|| WalletError::unreadable("evidence that is none"))?);
-                }
-            }
+            evidence.extend(self.source.slots(record.round, row.number, batch_log2, &slots).await?);
         }
         Ok(evidence)
     }
-
-    async fn frozen(&self, round: RoundNo) -> Result<Vec<FrozenHolder>, WalletError> {
-        let rows = pages(|ask| self.rpc.round_frozen(round, Some(ask))).await?;
-        rows.iter().map(|row| row.raw.decode().map_err(WalletError::unreadable)).collect()
-    }
-
-    async fn results(&self, round: RoundNo) -> Result<Vec<RoundResult>, WalletError> {
-        let rows = pages(|ask| self.rpc.round_results(round, Some(ask))).await?;
-        rows.iter().map(|row| row.raw.decode().map_err(WalletError::unreadable)).collect()
-    }
-
-    /// Checks every payment against its contract and the sums against the record.
-    async fn payments(&self, record: &RoundRecord) -> Result<Payments, WalletError> {
-        let rows = pages(|ask| self.rpc.round_payments(record.round, Some(ask))).await?;
-        let mut sums = Payments::default();
-        for row in rows {
-            let view = self.rpc.market_contract(row.contract).await?;
-            let contract: Contract = view.raw.decode().map_err(WalletError::unreadable)?;
-            let payment =
-                Payment { contract: row.contract, batches: row.batches, paid: row.paid, relay_fee: row.relay_fee };
-            self.check_payment(record, &payment, &contract)?;
-            sums.paid = sums.paid.checked_add(payment.paid)?;
-            sums.relay_fees = sums.relay_fees.checked_add(payment.relay_fee)?;
-            let net = payment.paid.checked_sub(payment.relay_fee)?;
-            add(&mut sums.holders, contract.holder, net)?;
-            self.share(&mut sums, &contract, payment.relay_fee).await?;
-        }
-        let claim = || format!("the payments of round {}", record.round);
-        if (sums.paid, sums.relay_fees) != (record.paid, record.relay_fees) {
-            let reason = format!(
-                "they come to {} and {} in relay fees, recorded are {} and {}",
-                sums.paid, sums.relay_fees, record.paid, record.relay_fees
-            );
-            return Err(unproven(claim(), reason));
-        }
-        Ok(sums)
-    }
-
-    fn check_payment(&self, record: &RoundRecord, payment: &Payment, contract: &Contract) -> Result<(), WalletError> {
-        let claim = || format!("the payment of contract {} in round {}", payment.contract, record.round);
-        let due = contract.price.checked_mul(u64::from(payment.batches))?;
-        let relay = due.share(u64::from(self.genesis.params.relay_fee_bps), 10_000);
-        if (payment.paid, payment.relay_fee) != (due, relay) {
-            return Err(unproven(claim(), format!("{due} with a relay fee of {relay} would be due")));
-        }
-        if record.round < contract.first_round || record.round >= contract.end_round {
-            return Err(unproven(claim(), "the contract does not pay for that round"));
-        }
-        Ok(())
-    }
-
-    /// Splits a relay fee as the ledger does: equally, the remainder to the first.
-    async fn share(&self, sums: &mut Payments, contract: &Contract, fee: Amount) -> Result<(), WalletError> {
-        let count = contract.footprint.len() as u64;
-        for (index, account) in contract.footprint.iter().enumerate() {
-            let each = fee.get() / count.max(1);
-            let share = if index == 0 { fee.get() - each * (count - 1) } else { each };
-            let address = self.heavy_address(sums, *account).await?;
-            add(&mut sums.heavy, address, Amount::grains(share))?;
-        }
-        Ok(())
-    }
-
-    async fn heavy_address(
-        &self,
-        sums: &mut Payments,
-        account: holdfast_primitives::AccountNo,
-    ) -> Result<Address, WalletError> {
-        if let Some(known) = sums.accounts.get(&account) {
-            return Ok(*known);
-        }
-        let view = self.rpc.audit_record(RecordRef::Account { number: account }).await?;
-        let proof = view.proof.decode().map_err(WalletError::unreadable)?;
-        let record: holdfast_ledger::Account = borsh::from_slice(&proof.record).map_err(WalletError::unreadable)?;
-        sums.accounts.insert(account, record.address);
-        Ok(record.address)
-    }
 }
 
-#[derive(Default)]
-struct Payments {
-    paid: Amount,
-    relay_fees: Amount,
-    holders: BTreeMap<HolderNo, Amount>,
-    heavy: BTreeMap<Address, Amount>,
-    accounts: BTreeMap<holdfast_primitives::AccountNo, Address>,
-}
-
-fn add<K: Ord>(sums: &mut BTreeMap<K, Amount>, key: K, amount: Amount) -> Result<(), WalletError> {
-    let sum = sums.entry(key).or_insert(Amount::ZERO);
-    *sum = sum.checked_add(amount)?;
-    Ok(())
-}
-
-fn challenged(
-    chain: &ChainId,
-    record: &RoundRecord,
-    row: &FrozenHolder,
-) -> Result<Vec<holdfast_por::Position>, WalletError> {
-    let of = holdfast_por::RoundSeed {
+fn challenged(chain: &ChainId, record: &RoundRecord, row: &FrozenHolder) -> Result<Vec<Position>, WalletError> {
+    let of = RoundSeed {
         chain: *chain,
         round: record.round,
         seed: record.seed,
@@ -360,23 +186,17 @@ fn challenged(
         set_root: row.frozen.set_root,
     };
     let counts: Vec<_> = row.frozen.classes.iter().map(|class| class.count()).collect();
-    let challenge = holdfast_por::HolderChallenge::new(of, &counts, row.frozen.challenges);
-    Ok(challenge.map_err(WalletError::unreadable)?.positions().collect())
+    let challenge = HolderChallenge::new(of, &counts, row.frozen.challenges);
+    Ok(challenge.map_err(|error| unproven(format!("the frozen row of {}", row.holder), error))?.positions().collect())
 }
 
-/// All rows of a paged answer.
-async fn pages<T, F: Future<Output = Result<Page<T>, RpcError>>>(
-    ask: impl Fn(PageAsk) -> F,
-) -> Result<Vec<T>, WalletError> {
-    let (mut rows, mut first) = (Vec::new(), 0);
-    loop {
-        let page = ask(PageAsk::from(first).limit(PAGE_ROWS_MAX)).await?;
-        rows.extend(page.rows);
-        match page.next {
-            Some(next) => first = next,
-            None => return Ok(rows),
-        }
+fn check_newly_faulty(record: &RoundRecord, judged: &[Judged]) -> Result<(), WalletError> {
+    let lost = judged.iter().filter_map(|holder| holder.audit.as_ref()).map(|audit| audit.lost.len()).sum::<usize>();
+    if lost == record.newly_faulty as usize {
+        return Ok(());
     }
+    let reason = format!("it counts {}, the proofs show {lost}", record.newly_faulty);
+    Err(unproven(format!("the newly faulty batches of round {}", record.round), reason))
 }
 
 fn unproven(claim: impl ToString, reason: impl ToString) -> WalletError {
