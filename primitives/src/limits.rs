@@ -53,6 +53,8 @@ pub const VALIDATORS_MAX: usize = 256;
 
 /// Bytes of one control message between nodes.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one evidence bundle: the proofs of some hundred holders.
+pub const EVIDENCE_BUNDLE_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Bytes of one JSON-RPC request body (hex doubles a transaction and its proof part).
 pub const RPC_REQUEST_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Bytes of one JSON-RPC response body.

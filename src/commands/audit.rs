@@ -4,15 +4,16 @@ use crate::commands::genesis::read as read_genesis;
 use crate::commands::hold::holder_ref;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::{percent, table, thousands};
+use crate::output::{bytes, percent, table, thousands};
 use clap::{Args, Subcommand};
 use holdfast_primitives::{ChainId, Height, RoundNo};
 use holdfast_wallet::{
-    Auditor, ChainVerdict, Link, NodeSource, RoundSpan, RoundVerdict, Session, WalletError, load_catalog, replay_chain,
+    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, Session, WalletError,
+    load_catalog, replay_chain,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -40,6 +41,14 @@ enum AuditCommand {
     Round {
         /// Its number, `latest`, or `all`
         round: String,
+        /// Write everything it was verified by into one file, for `audit bundle`
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
+    },
+    /// Verify a round again from an evidence bundle, with no node at hand
+    Bundle {
+        /// The file
+        file: PathBuf,
     },
     /// Verify one holder's part in a round
     Holder {
@@ -65,7 +74,8 @@ enum AuditCommand {
 pub async fn run(context: &Context, args: AuditArgs) -> Outcome {
     let trusted = args.trust.chain()?;
     match args.command {
-        AuditCommand::Round { round } => rounds(context, trusted, &round).await,
+        AuditCommand::Round { round, bundle } => rounds(context, trusted, &round, bundle.as_deref()).await,
+        AuditCommand::Bundle { file } => from_bundle(context, trusted, &file).await,
         AuditCommand::Holder { holder, round } => one_holder(context, trusted, &holder, round).await,
         AuditCommand::Chain { to } => chain(context, trusted, to.map(Height::new)).await,
         AuditCommand::File { name } => file(context, trusted, &name).await,
@@ -100,7 +110,10 @@ fn tell_unpinned(context: &Context, trusted: Option<ChainId>, chain: ChainId, fr
     }
 }
 
-async fn rounds(context: &Context, trusted: Option<ChainId>, which: &str) -> Outcome {
+async fn rounds(context: &Context, trusted: Option<ChainId>, which: &str, bundle: Option<&Path>) -> Outcome {
+    if let Some(path) = bundle {
+        return into_bundle(context, trusted, which, path).await;
+    }
     let mut auditor = auditor(context, trusted).await?;
     let latest = auditor.latest().await?.ok_or_else(no_round)?;
     match which {
@@ -116,6 +129,41 @@ async fn rounds(context: &Context, trusted: Option<ChainId>, which: &str) -> Out
         }
         number => show(context, &auditor.round(parse_round(number)?, None).await?),
     }
+    Ok(())
+}
+
+/// Verifies a round, then once more from what was recorded; only a bundle that comes to the same verdict is written.
+async fn into_bundle(context: &Context, trusted: Option<ChainId>, which: &str, path: &Path) -> Outcome {
+    let recorder = Arc::new(Recorder::of(Arc::new(NodeSource::connect(context.rpc_url())?)));
+    let mut auditor = Auditor::open(recorder.clone(), trusted).await?;
+    tell_unpinned(context, trusted, auditor.chain_id(), "node");
+    let round = match which {
+        "latest" => auditor.latest().await?.ok_or_else(no_round)?,
+        "all" => return Err(Failure::usage("a bundle holds one round: write its number or latest")),
+        number => parse_round(number)?,
+    };
+    let verdict = auditor.round(round, None).await?;
+    let bundle = Arc::new(recorder.bundle(round)?);
+    let again = Auditor::open(bundle.clone(), Some(verdict.chain)).await?.round(round, None).await?;
+    if again != verdict {
+        return Err(Failure::new(
+            Exit::Unverifiable,
+            "unverifiable",
+            "the bundle comes to another verdict than the node",
+        ));
+    }
+    let size = bundle.save(path)?;
+    show(context, &verdict);
+    context.output.note(format!("evidence in {}: {}", path.display(), bytes(size as u64)));
+    Ok(())
+}
+
+async fn from_bundle(context: &Context, trusted: Option<ChainId>, path: &Path) -> Outcome {
+    let bundle = Arc::new(Bundle::load(path)?);
+    let round = bundle.round;
+    let mut auditor = Auditor::open(bundle, trusted).await?;
+    tell_unpinned(context, trusted, auditor.chain_id(), "bundle");
+    show(context, &auditor.round(round, None).await?);
     Ok(())
 }
 
@@ -248,36 +296,25 @@ fn show(context: &Context, verdict: &RoundVerdict) {
 }
 
 async fn file(context: &Context, trusted: Option<ChainId>, name: &str) -> Outcome {
-    // Refuses a node of another chain before anything is asked of it.
-    let auditor = auditor(context, trusted).await?;
+    let mut auditor = auditor(context, trusted).await?;
     let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
-    debug_assert_eq!(session.chain(), auditor.chain_id());
     let link = Link::connect(&session).await?;
     let catalog = load_catalog(&session, &link).await;
     link.close().await;
     let catalog = catalog?;
     let record = catalog.file(name).map_err(WalletError::from)?;
     let ordinals: BTreeSet<u32> = catalog.chunks_of(record).map(|chunk| chunk.at.segment).collect();
-    let (mut rows, mut value, mut worst) = (Vec::new(), Vec::new(), None);
+    let (mut rows, mut segments, mut worst) = (Vec::new(), Vec::new(), None);
     for ordinal in ordinals {
         let ask = holdfast_rpc::PageAsk::from(u64::from(ordinal)).limit(1);
         let page = session.rpc().account_segments(session.address_text(), Some(ask)).await?;
-        let segment =
-            page.rows.into_iter().next().ok_or_else(|| WalletError::unreadable(format!("no segment {ordinal}")))?;
-        let sound = segment
-            .members
-            .iter()
-            .filter(|member| member.stored.as_ref().is_some_and(|stored| stored.faulty_since.is_none()))
-            .count();
-        let spare = sound as i64 - i64::from(segment.data);
+        let named = page.rows.first().ok_or_else(|| WalletError::unreadable(format!("no segment {ordinal}")))?;
+        let segment = auditor.segment(&session.address(), ordinal, named.number).await?;
+        let spare = segment.sound as i64 - segment.needed as i64;
         worst = Some(worst.map_or(spare, |worst: i64| worst.min(spare)));
-        rows.push(vec![
-            ordinal.to_string(),
-            segment.members.len().to_string(),
-            sound.to_string(),
-            segment.data.to_string(),
-        ]);
-        value.push(segment);
+        let counts = [segment.pieces, segment.sound, segment.needed].map(|count| count.to_string());
+        rows.push([vec![ordinal.to_string()], counts.to_vec()].concat());
+        segments.push(segment);
     }
     let verdict = match worst {
         None => "the file is empty: nothing to hold".to_owned(),
@@ -286,7 +323,7 @@ async fn file(context: &Context, trusted: Option<ChainId>, name: &str) -> Outcom
     };
     let text =
         format!("{name}\n\n{}\n\n{verdict}", table(&["SEGMENT", "PIECES", "SOUND", "NEEDED"], &[0, 1, 2, 3], rows));
-    context.output.result(text, &serde_json::json!({ "name": name, "segments": value, "verdict": verdict }));
+    context.output.result(text, &serde_json::json!({ "name": name, "segments": segments, "verdict": verdict }));
     Ok(())
 }
 

@@ -186,6 +186,12 @@ pub enum WalletError {
         /// The round.
         round: RoundNo,
     },
+    /// A file that is no evidence bundle, or one that lacks something.
+    #[error("the evidence bundle cannot be used: {reason}")]
+    BadBundle {
+        /// What is wrong.
+        reason: String,
+    },
     /// A task of this program ended.
     #[error("interrupted: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -228,12 +234,8 @@ impl WalletError {
             Self::FileChanged { .. } => "file-changed",
             Self::OutOfFile { .. } => "out-of-file",
             Self::NotEnoughBatches { .. } => "not-enough-batches",
-            Self::OtherRoots { .. }
-            | Self::Read(_)
-            | Self::Chunk(_)
-            | Self::Audit(_)
-            | Self::Unproven { .. }
-            | Self::Refuted { .. } => "unverifiable"
+            Self::OtherRoots { .. } | Self::Read(_) | Self::Chunk(_) => "unverifiable",
+            Self::Audit(_) | Self::Unproven { .. } | Self::Refuted { .. } | Self::BadBundle { .. } => "unverifiable",
             Self::OtherChain { .. } => "other-chain",
             Self::NoSuchBlock { .. } => "block_unknown",
             Self::ProofsPruned { .. } => "proofs-pruned",
@@ -260,6 +262,7 @@ impl WalletError {
             Self::Audit(_) | Self::Unproven { .. } | Self::Refuted { .. } => {
                 "ask another heavy node with --rpc URL; if it says the same, the validators signed what does not hold"
             }
+            Self::BadBundle { .. } => "ask for the bundle again, or make one: holdfast audit round N --bundle FILE",
             Self::OtherChain { .. } => {
                 "ask a node of that network with --rpc URL, or check --chain and --genesis (holdfast genesis show FILE)"
             }

@@ -17,7 +17,8 @@ mod session;
 mod words;
 
 pub use audit::{
-    Auditor, ChainVerdict, EvidenceSource, HolderVerdict, NodeSource, RoundSpan, RoundVerdict, SentPart, replay_chain,
+    Auditor, Bundle, BundledPart, ChainVerdict, EvidenceSource, HolderVerdict, NodeSource, Recorder, RoundSpan,
+    RoundVerdict, SegmentVerdict, SentPart, replay_chain,
 };
 pub use collect::{Collected, LocalFile, collect, file_meta};
 pub use error::WalletError;

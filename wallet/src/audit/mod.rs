@@ -8,16 +8,24 @@
 //! A chain ([`replay_chain`]): every block from the genesis on is applied again. Nothing is left that is not computed,
 //! but for the proofs whose openings nodes have pruned.
 //!
+//! The evidence comes from an [`EvidenceSource`]: a node, a [`Recorder`] that makes a [`Bundle`] of what it hears, or a bundle.
+//!
 //! Taken on trust: the genesis, unless the caller names the chain.
 
+mod bundle;
 mod node;
 mod payroll;
+mod pieces;
 mod proven;
+mod recorder;
 mod replay;
 mod source;
 mod verdict;
 
+pub use bundle::{Bundle, BundledPart};
 pub use node::NodeSource;
+pub use pieces::SegmentVerdict;
+pub use recorder::Recorder;
 pub use replay::replay_chain;
 pub use source::{EvidenceSource, SentPart};
 pub use verdict::{ChainVerdict, HolderVerdict, RoundSpan, RoundVerdict};

@@ -67,6 +67,14 @@ struct Fetched {
 }
 
 async fn fetch(source: &NodeSource, height: Height) -> Result<Fetched, WalletError> {
+    let fetched = fetch_all(source, height).await;
+    fetched.map_err(|error| match error {
+        WalletError::Unreadable { reason } => unproven(format!("block {height}"), reason),
+        other => other,
+    })
+}
+
+async fn fetch_all(source: &NodeSource, height: Height) -> Result<Fetched, WalletError> {
     let (block, certificate) = futures::try_join!(source.block(height), source.certificate(height))?;
     let mut proofs = Vec::new();
     let mut outcomes = None;
