@@ -14,4 +14,6 @@ fn the_demo_ends_well() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "demo: ok");
     assert!(told.contains("exactly these two failed"), "{told}");
     assert!(told.contains("every claim holds"), "{told}");
+    assert!(told.contains("applied all"), "{told}");
+    assert!(told.contains("verified once more from one file"), "{told}");
 }

@@ -1,6 +1,7 @@
 //! The program as a stranger runs it: real processes, real kills, real mistakes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod audit;
 mod common;
 mod crash;
 mod demo;
