@@ -51,7 +51,7 @@ pub use execute::{BlockContext, Executed, execute};
 pub use merkle_vec::{Hash, MerkleVec, verify_record};
 pub use params::*;
 pub use records::*;
-pub use replay::{KeptProof, Replayed, replay_block};
+pub use replay::{KeptProof, ReplayError, Replayed, replay_block};
 pub use state::{EachRecord, GenesisError, LoadError, State, StateRoots, StateSource};
 pub use state_proof::{
     PATH_HASHES_MAX, PROVABLE_RECORD_BYTES_MAX, Place, RecordKey, StateProof, StateProofError, VectorPath,

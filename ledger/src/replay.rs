@@ -15,6 +15,7 @@ use crate::tx::{SignedTx, TxBody, TxEnvelope};
 use holdfast_primitives::limits::PROOF_PART_BYTES_MAX;
 use holdfast_primitives::{BlockHash, Bounded};
 use rayon::prelude::*;
+use thiserror::Error;
 
 /// What is left of one proof of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,28 @@ pub enum KeptProof {
     Outcome {
         /// The challenges that failed, ascending.
         failed: Vec<u32>,
+    },
+}
+
+/// Why a block cannot be applied again.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReplayError {
+    /// It breaks a rule, or one of its roots is not what it leads to.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// Something is left of more or fewer proofs than it has.
+    #[error("{found} proofs are left of {expected}")]
+    Proofs {
+        /// Proofs of the block.
+        expected: usize,
+        /// Given.
+        found: usize,
+    },
+    /// An outcome that no verification of this proof could have had.
+    #[error("the outcome stated for transaction {index} is none of its proof")]
+    Outcome {
+        /// The transaction's place.
+        index: usize,
     },
 }
 
@@ -52,13 +75,13 @@ pub fn replay_block(
     parent: BlockHash,
     block: &Block,
     proofs: Vec<KeptProof>,
-) -> Result<Replayed, BlockError> {
+) -> Result<Replayed, ReplayError> {
     let header = &block.header;
     check_place(state, parent, header, header.time)?;
     check_beacon(state, header)?;
     let expected = block.txs.iter().filter(|signed| is_proof(signed)).count();
     if expected != proofs.len() {
-        return Err(BlockError::OpeningsCount { expected, found: proofs.len() });
+        return Err(ReplayError::Proofs { expected, found: proofs.len() });
     }
     check_tx_root(block)?;
     let txs = check_txs(state, kept(block, proofs)?)?;
@@ -72,7 +95,7 @@ struct KeptTx {
     stated: Option<Vec<u32>>,
 }
 
-fn kept(block: &Block, proofs: Vec<KeptProof>) -> Result<Vec<KeptTx>, BlockError> {
+fn kept(block: &Block, proofs: Vec<KeptProof>) -> Result<Vec<KeptTx>, ReplayError> {
     let mut proofs = proofs.into_iter();
     let mut beside = |(index, signed): (usize, &SignedTx)| {
         let proof = if is_proof(signed) { proofs.next() } else { None };
@@ -82,7 +105,7 @@ fn kept(block: &Block, proofs: Vec<KeptProof>) -> Result<Vec<KeptTx>, BlockError
             None => (Bounded::empty(), None),
         };
         if !stated.as_ref().is_none_or(|failed| is_outcome(signed, failed)) {
-            return Err(BlockError::Outcome { index });
+            return Err(ReplayError::Outcome { index });
         }
         Ok(KeptTx { envelope: TxEnvelope { signed: signed.clone(), openings }, stated })
     };

@@ -17,11 +17,13 @@ fn the_readme_can_be_followed_to_the_letter() {
     assert!(script.len() > 15, "the README tells what to type");
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("network").display().to_string();
-    let devnet = Running::start(&["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &dir, "--round", "4s"]).unwrap();
+    // As many holders as a segment has pieces, so that holder 0 has something to prove.
+    let words = ["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &dir, "--round", "4s", "--holders", "6"];
+    let devnet = Running::start(&words).unwrap();
     let program = Path::new(HOLDFAST).parent().unwrap().display().to_string();
     let path = format!("{program}:{}", std::env::var("PATH").unwrap());
     // An audit needs a settled round that had something to prove.
-    let wait = "until holdfast status --short --json | grep -q '\"missed\"'; do sleep 0.5; done";
+    let wait = r#"until holdfast status --short --json | grep -q '"paid": "[1-9]'; do sleep 0.5; done"#;
     let script =
         script.join("\n").replacen("holdfast audit round latest", &format!("{wait}\nholdfast audit round latest"), 1);
     let output = Command::new("bash")

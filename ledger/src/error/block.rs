@@ -102,12 +102,6 @@ pub enum BlockError {
         /// The header's.
         found: Digest,
     },
-    /// An outcome stated for a pruned proof (in a replay only) that no verification could have had.
-    #[error("the outcome stated for transaction {index} is none of its proof")]
-    Outcome {
-        /// The transaction's place.
-        index: usize,
-    },
     /// A transaction that breaks a rule.
     #[error("transaction {index}: {error}")]
     Tx {
@@ -159,7 +153,6 @@ impl BlockError {
             Self::TooLarge { .. } => "block_too_large",
             Self::OpeningsCount { .. } => "block_openings_count",
             Self::TxRoot { .. } => "block_tx_root",
-            Self::Outcome { .. } => "block_outcome",
             Self::Tx { .. } => "block_tx",
             Self::NextValidators { .. } => "block_next_validators",
             Self::ResultRoot { .. } => "block_result_root",

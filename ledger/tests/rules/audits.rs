@@ -3,8 +3,9 @@
 use crate::market::{Market, address};
 use crate::signing::Deal;
 use holdfast_ledger::{
-    AuditError, Event, FrozenHolder, HolderAudit, HolderClaim, Payment, PaymentClaim, RoundRecord, RoundResult,
-    SlotEvidence, State, TxBody, TxEnvelope, audit_holder, audit_payments, audit_round_rows, slot_evidence,
+    AuditError, Event, FrozenHolder, HolderAudit, HolderClaim, LostBatch, Payment, PaymentClaim, RoundRecord,
+    RoundResult, SlotEvidence, State, TxBody, TxEnvelope, audit_holder, audit_payments, audit_revenue,
+    audit_round_rows, slot_evidence,
 };
 use holdfast_por::ProofPart;
 use holdfast_primitives::{Amount, ContractNo, Digest, HolderNo, RoundNo};
@@ -194,6 +195,29 @@ fn a_changed_seed_changes_every_challenge() {
         round.audit(0),
         Err(AuditError::Missing { .. } | AuditError::EvidenceMissing { .. } | AuditError::Proof(_))
     ));
+}
+
+#[test]
+fn a_holder_is_paid_in_all_what_its_frozen_row_promised_less_what_it_lost() {
+    let round = published();
+    let prices = |lost: &[LostBatch]| {
+        let price = |batch: &LostBatch| round.before.contract(batch.contract).unwrap().price.get();
+        Amount::grains(lost.iter().map(price).sum())
+    };
+    for (index, row) in (0..).zip(&round.frozen) {
+        let audit = round.audit(index).unwrap();
+        if audit.missed {
+            continue;
+        }
+        let of_holder = |payment: &&Payment| round.before.contract(payment.contract).unwrap().holder == row.number;
+        let paid = round.payments.iter().filter(of_holder).map(|payment| payment.paid.get()).sum();
+        audit_revenue(row, prices(&audit.lost), Amount::grains(paid)).unwrap();
+        for wrong in [paid - 1, paid + 1] {
+            let found = audit_revenue(row, prices(&audit.lost), Amount::grains(wrong));
+            assert!(matches!(found, Err(AuditError::Revenue { .. })));
+        }
+        assert!(audit_revenue(row, Amount::grains(u64::MAX), Amount::ZERO).is_err());
+    }
 }
 
 #[test]

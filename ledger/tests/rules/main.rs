@@ -11,6 +11,7 @@ mod footprints;
 mod inclusion;
 mod market;
 mod oracle;
+mod replays;
 mod rounds;
 mod shape;
 mod signing;
