@@ -89,6 +89,16 @@ pub fn thousands(number: u64) -> String {
     grouped
 }
 
+/// `1 batch`, `2,000 batches`
+pub fn counted(count: u64, what: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if what.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {what}{ending}", thousands(count))
+}
+
 /// A part of a whole, in percent with two decimals.
 pub fn percent(part: Amount, whole: Amount) -> String {
     if whole.is_zero() {

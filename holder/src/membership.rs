@@ -52,7 +52,8 @@ impl Membership {
         }
     }
 
-    async fn number(&self) -> Result<Option<HolderNo>, LedgerError> {
+    /// The account's number as a holder, once it has joined.
+    pub async fn number(&self) -> Result<Option<HolderNo>, LedgerError> {
         Ok(self.ledger.account(&self.sender.address()).await?.and_then(|account| account.holder))
     }
 

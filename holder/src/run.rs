@@ -48,6 +48,8 @@ pub struct HolderConfig {
     pub price: Amount,
     /// Deposit, if other than what covers the whole quota.
     pub deposit: Option<Amount>,
+    /// Whether a holder that is leaving, or has left, takes new batches again.
+    pub rejoin: bool,
     /// Its parent heavy node.
     pub parent: NodeAddr,
     /// Sockets to bind; empty binds all interfaces on a free port.
@@ -74,6 +76,9 @@ pub enum HolderError {
         /// Why.
         source: std::io::Error,
     },
+    /// It was told to leave, and nothing binds it any more.
+    #[error("this holder has left: it takes nothing new and holds nothing")]
+    Left,
     /// Too little money to join.
     #[error("the account has {balance}, a deposit of {deposit} is needed")]
     NoDeposit {
@@ -101,6 +106,8 @@ pub enum HolderNews {
 pub struct HolderHandle {
     /// Its number on the ledger.
     pub number: HolderNo,
+    /// Whether it takes new batches: not when it was told to leave and keeps what it has until the terms are over.
+    pub accepting: bool,
     /// What happens.
     pub news: mpsc::Receiver<HolderNews>,
     endpoint: Arc<QuicEndpoint>,
@@ -117,6 +124,8 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
     let promises = open_promises(&config)?;
     let sender = Arc::new(Sender::new(Arc::clone(&ledger), config.key.clone(), chain, params.fee_per_byte));
     let number = join(&config, &ledger, &sender, &params, &offer).await?;
+    let offer = Offer { accepting: ledger.holder(number).await?.accepting, ..offer };
+    let accepting = offer.accepting;
     let service = Arc::new(HolderService::new(
         config.key.clone(),
         chain,
@@ -164,7 +173,7 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
         news,
     };
     tasks.spawn(rounds.keep());
-    Ok(HolderHandle { number, news: receiver, endpoint, tasks })
+    Ok(HolderHandle { number, accepting, news: receiver, endpoint, tasks })
 }
 
 impl HolderHandle {
@@ -209,12 +218,21 @@ async fn join(
     let account = ledger.account(&sender.address()).await?;
     if account.as_ref().is_none_or(|account| account.holder.is_none()) {
         let deposit = config.deposit.map_or_else(|| membership.full_deposit(offer), Ok)?.max(params.holder_bond);
-        let balance = account.map_or(Amount::ZERO, |account| account.balance);
+        let balance = account.as_ref().map_or(Amount::ZERO, |account| account.balance);
         if balance <= deposit {
             return Err(HolderError::NoDeposit { balance, deposit });
         }
     }
-    Ok(membership.ensure(offer, config.deposit).await?.number)
+    let left = match account.and_then(|account| account.holder) {
+        Some(number) if !config.rejoin => Some(ledger.holder(number).await?).filter(|holder| !holder.accepting),
+        _ => None,
+    };
+    match left {
+        Some(holder) if holder.used_bytes == 0 => Err(HolderError::Left),
+        // What it keeps until the terms are over, it keeps as the ledger has it: no new offer, no new deposit.
+        Some(_) => membership.number().await?.ok_or(HolderError::Left),
+        None => Ok(membership.ensure(offer, config.deposit).await?.number),
+    }
 }
 
 fn quic_config(config: &HolderConfig) -> QuicConfig {
@@ -270,7 +288,7 @@ impl Parent {
                 free_bytes: self.service.free_bytes(),
                 price: offer.price,
                 classes: Bounded::new(offer.batch_classes.clone()).expect("a network has few batch sizes"),
-                accepting: offer.accepting,
+                accepting: self.service.accepting(),
             };
             if let Err(error) = client.offer(told).await {
                 return error;
@@ -328,7 +346,7 @@ impl Rounds {
         let free = holder.deposit.saturating_sub(self.params.holder_bond).saturating_sub(holder.locked);
         let per_mebibyte = holder.price.checked_mul(u64::from(self.params.collateral_rounds)).unwrap_or(Amount::ZERO);
         let mebibytes = free.get().checked_div(per_mebibyte.get()).unwrap_or(u64::MAX);
-        self.service.learn(view.height, mebibytes.saturating_mul(1 << 20));
+        self.service.learn(view.height, mebibytes.saturating_mul(1 << 20), holder.accepting);
         self.promises.expire(view.height).map_err(|error| LedgerError::Unavailable { reason: error.to_string() })
     }
 }

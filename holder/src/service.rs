@@ -17,7 +17,7 @@ use holdfast_primitives::limits::LEAF_BYTES;
 use holdfast_primitives::{Address, ChainId, Height, HeightDelta, Purpose, RequestId, SecretKey};
 use holdfast_store::{BatchTag, ProvenLeaves, Upload, Vault, VaultError};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blocks for which a quote can be registered.
@@ -35,6 +35,7 @@ pub struct HolderService {
     uploads: Mutex<HashMap<[u8; 32], Upload>>,
     height: AtomicU64,
     secured_bytes: AtomicU64,
+    accepting: AtomicBool,
 }
 
 impl HolderService {
@@ -50,13 +51,21 @@ impl HolderService {
     ) -> Self {
         let uploads = Mutex::default();
         let (height, secured_bytes) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Self { key, chain, parent, offer, vault, promises, clock, uploads, height, secured_bytes }
+        let accepting = AtomicBool::new(offer.accepting);
+        Self { key, chain, parent, offer, vault, promises, clock, uploads, height, secured_bytes, accepting }
     }
 
-    /// Tells what the ledger says now: its height, and for how many more bytes the deposit is collateral enough.
-    pub fn learn(&self, height: Height, secured_bytes: u64) {
+    /// Tells what the ledger says now: its height, for how many more bytes the deposit is collateral enough, and whether
+    /// new batches are taken. The last may change while the holder runs: its operator leaves with a command of its own.
+    pub fn learn(&self, height: Height, secured_bytes: u64, accepting: bool) {
         self.height.store(height.get(), Ordering::Relaxed);
         self.secured_bytes.store(secured_bytes, Ordering::Relaxed);
+        self.accepting.store(accepting, Ordering::Relaxed);
+    }
+
+    /// Whether it takes new batches.
+    pub fn accepting(&self) -> bool {
+        self.accepting.load(Ordering::Relaxed)
     }
 
     /// Bytes that could still be promised.
@@ -201,6 +210,9 @@ impl QuoteService for SharedService {
     async fn quote(&self, request: CheckedQuoteRequest) -> Result<Quote, QuoteRefusal> {
         let service = Arc::clone(&self.0);
         let quote = move || {
+            if !service.accepting() {
+                return Err(QuoteRefusal::NotAccepting);
+            }
             let expires = service.height().saturating_add(QUOTE_BLOCKS);
             let holder = service.key.address();
             let terms =

@@ -47,6 +47,11 @@ pub fn load_or_create_identity(path: &Path) -> Result<SecretKey, KeyFileError> {
     load_or_create(path, || SecretKey::generate().to_seed()).map(SecretKey::from_seed)
 }
 
+/// Reads a light node's only key from `path`; fails if there is none.
+pub fn load_identity(path: &Path) -> Result<SecretKey, KeyFileError> {
+    load(path).map(SecretKey::from_seed)
+}
+
 /// Writes `seed` as the key at `path`; fails if there is one already.
 pub fn write_key(path: &Path, seed: &[u8; 32]) -> Result<(), KeyFileError> {
     let io_error = |source| KeyFileError::Io { path: path.to_owned(), source };
@@ -66,6 +71,10 @@ fn load_or_create(path: &Path, make: impl Fn() -> [u8; 32]) -> Result<[u8; 32], 
     if !path.exists() {
         write_key(path, &make())?;
     }
+    load(path)
+}
+
+fn load(path: &Path) -> Result<[u8; 32], KeyFileError> {
     let text = fs::read_to_string(path).map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
     let bytes = hex::decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     bytes.ok_or_else(|| KeyFileError::Malformed { path: path.to_owned() })

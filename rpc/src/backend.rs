@@ -50,6 +50,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What became of a transaction.
     fn tx_status(&self, id: &TxId) -> Result<TxStatus, BackendError>;
 
+    /// Final transactions with ids from `low` to `high`, both included, ascending, at most `limit`.
+    fn txs_between(&self, low: &TxId, high: &TxId, limit: usize) -> Result<Vec<TxId>, BackendError>;
+
     /// Where the accepted parts of a holder's proof stand, in the order of their challenges.
     fn proof_parts(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<ProofPlace>, BackendError>;
 

@@ -1,9 +1,9 @@
 //! `holdfast audit`: verify what the network claims, from public data, on this machine.
 
 use crate::commands::genesis::read as read_genesis;
-use crate::commands::hold::holder_ref;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::ids;
 use crate::output::{bytes, percent, table, thousands};
 use clap::{Args, Subcommand};
 use holdfast_primitives::{ChainId, Height, RoundNo};
@@ -52,7 +52,7 @@ enum AuditCommand {
     },
     /// Verify one holder's part in a round
     Holder {
-        /// Its number or address
+        /// Its number, address, or the beginning of its address
         holder: String,
         /// The round; the latest unless said otherwise
         #[arg(long)]
@@ -191,7 +191,7 @@ fn show_pruned(context: &Context, round: RoundNo) {
 }
 
 async fn one_holder(context: &Context, trusted: Option<ChainId>, holder: &str, round: Option<u64>) -> Outcome {
-    let number = context.rpc()?.market_holder(holder_ref(holder)?).await?.number;
+    let number = ids::holder(&context.rpc()?, holder).await?.number;
     let mut auditor = auditor(context, trusted).await?;
     let round = match round {
         Some(round) => RoundNo::new(round),

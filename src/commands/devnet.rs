@@ -9,7 +9,7 @@ use crate::context::{Context, RPC_PORT};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::bytes;
 use crate::services::heavy::{self, HeavyService};
-use crate::services::holder::{HoldOptions, run as start_holder};
+use crate::services::holder::{HOLDER_LEFT, HoldOptions, run as start_holder};
 use crate::services::logging;
 use crate::services::validators::{Seat, ValidatorProcess};
 use clap::Args;
@@ -114,14 +114,18 @@ async fn start_holders(
             quota_bytes: args.quota.as_u64(),
             price,
             deposit: None,
+            rejoin: false,
             bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         };
-        let (handle, _) = start_holder(RpcClient::connect(&service.rpc_url())?, options).await?;
-        Ok::<_, Failure>((address, handle))
+        match start_holder(RpcClient::connect(&service.rpc_url())?, options).await {
+            Ok((handle, _)) => Ok(Some((address, handle))),
+            Err(failure) if failure.code == HOLDER_LEFT => Ok(None),
+            Err(failure) => Err(failure),
+        }
     });
     let mut started = Vec::new();
     for start in futures_join(starts).await {
-        started.push(start?);
+        started.extend(start?);
     }
     Ok(started)
 }

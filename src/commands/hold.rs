@@ -1,17 +1,19 @@
 //! `holdfast hold`: run a holder, or look after one.
 
+mod audits;
+mod earnings;
+mod leave;
+
 use crate::commands::heavy::terminated;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{bytes, table};
+use crate::output::bytes;
 use crate::services::holder::{HoldOptions, run as start};
 use crate::services::logging;
 use clap::{Args, Subcommand};
 use holdfast_holder::HolderNews;
 use holdfast_node::load_or_create_identity;
 use holdfast_primitives::Amount;
-use holdfast_rpc::PageAsk;
-use holdfast_rpc::market::HolderRef;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -30,6 +32,9 @@ pub struct HoldArgs {
     /// Deposit, if other than what covers the whole quota
     #[arg(long, value_name = "AMOUNT")]
     deposit: Option<String>,
+    /// Take new batches again after `hold exit`
+    #[arg(long)]
+    rejoin: bool,
     /// UDP socket
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: std::net::SocketAddr,
@@ -43,26 +48,35 @@ enum HoldCommand {
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
     },
-    /// What a holder earned: paid, locked, at risk
+    /// What a holder earned: paid, to come, locked, at risk
     Earnings {
-        /// Its number or address
+        /// Its number, address, or the beginning of its address
         holder: String,
     },
-    /// How a holder did in past rounds
+    /// How a holder did in past rounds, why rounds failed, and what the next failure would cost
     Audits {
-        /// Its number or address
+        /// Its number, address, or the beginning of its address
         holder: String,
         /// Only rounds with something missing
         #[arg(long)]
         failed: bool,
+        /// How many rounds to look back
+        #[arg(long, value_name = "ROUNDS", default_value_t = 1_000)]
+        last: u64,
     },
+    /// Leave: take nothing new, keep what is held until the terms are over, take the deposit out
+    Exit(leave::ExitArgs),
+    /// Send money of the holder's account elsewhere
+    Withdraw(leave::WithdrawArgs),
 }
 
 pub async fn run(context: &Context, args: HoldArgs) -> Outcome {
     match args.command {
         Some(HoldCommand::Address { ref dir }) => address(context, dir).await,
-        Some(HoldCommand::Earnings { ref holder }) => earnings(context, holder).await,
-        Some(HoldCommand::Audits { ref holder, failed }) => audits(context, holder, failed).await,
+        Some(HoldCommand::Earnings { ref holder }) => earnings::run(context, holder).await,
+        Some(HoldCommand::Audits { ref holder, failed, last }) => audits::run(context, holder, failed, last).await,
+        Some(HoldCommand::Exit(ref args)) => leave::exit(context, args).await,
+        Some(HoldCommand::Withdraw(ref args)) => leave::withdraw(context, args).await,
         None => hold(context, args).await,
     }
 }
@@ -80,10 +94,17 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
         quota_bytes: args.quota.as_u64(),
         price: args.price.parse()?,
         deposit: args.deposit.map(|text| text.parse::<Amount>()).transpose()?,
+        rejoin: args.rejoin,
         bind: vec![args.listen],
     };
     let (mut handle, price) = start(rpc, options).await?;
-    let value = serde_json::json!({ "holder": handle.number, "address": address, "quota_bytes": args.quota.as_u64(), "price_per_mib_round": price.get() });
+    if !handle.accepting {
+        context.output.note("this holder is leaving: it takes nothing new (`--rejoin` changes that)");
+    }
+    let value = serde_json::json!({
+        "holder": handle.number, "address": address, "quota_bytes": args.quota.as_u64(),
+        "price_per_mib_round": price.get(), "accepting": handle.accepting,
+    });
     context
         .output
         .item(format!("holder {} ({address}) holds up to {}", handle.number, bytes(args.quota.as_u64())), &value);
@@ -128,66 +149,4 @@ async fn address(context: &Context, dir: &std::path::Path) -> Outcome {
     let address = key.address().to_text(prefix);
     context.output.result(&address, &serde_json::json!({ "address": address }));
     Ok(())
-}
-
-/// A holder by number or address.
-pub fn holder_ref(text: &str) -> Result<HolderRef, Failure> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|_| {
-        Failure::usage(format!("{text} is neither a holder's number nor an address"))
-            .hint("holdfast status lists the holders")
-    })
-}
-
-async fn earnings(context: &Context, holder: &str) -> Outcome {
-    let view = context.rpc()?.market_holder(holder_ref(holder)?).await?;
-    let batches: u64 = view.lists.iter().map(|list| list.batches).sum();
-    let text = format!(
-        "holder {} ({})\nearned     {}\nfined      {}\ndeposit    {} ({} secures batches)\nholds      {} in {batches} batches, {} of them faulty\nrounds     {} proved, {} missed",
-        view.number,
-        view.address,
-        view.earned,
-        view.fined,
-        view.deposit,
-        view.locked,
-        bytes(view.used_bytes),
-        view.faulty,
-        view.rounds_proved,
-        view.rounds_missed
-    );
-    context.output.result(text, &view);
-    Ok(())
-}
-
-async fn audits(context: &Context, holder: &str, failed: bool) -> Outcome {
-    let rpc = context.rpc()?;
-    let view = rpc.market_holder(holder_ref(holder)?).await?;
-    let Some(latest) = rpc.round_latest().await? else {
-        context.output.note("no round is settled yet");
-        return Ok(());
-    };
-    let mut rows = Vec::new();
-    for round in 0..=latest.round.get() {
-        let page =
-            rpc.round_results(holdfast_primitives::RoundNo::new(round), Some(PageAsk::from(0).limit(1_000))).await?;
-        rows.extend(
-            page.rows
-                .into_iter()
-                .filter(|row| row.holder == view.address && (!failed || row.missing > 0))
-                .map(|row| (round, row)),
-        );
-    }
-    let lines = rows
-        .iter()
-        .map(|(round, row)| vec![round.to_string(), row.challenges.to_string(), row.missing.to_string(), reason(row)]);
-    let text = table(&["ROUND", "CHALLENGES", "MISSING", "WHAT HAPPENED"], &[0, 1, 2], lines);
-    let value: Vec<_> = rows.iter().map(|(round, row)| serde_json::json!({ "round": round, "result": row })).collect();
-    context.output.result(text, &value);
-    Ok(())
-}
-
-fn reason(row: &holdfast_rpc::round::ResultView) -> String {
-    if row.proof_digest == holdfast_primitives::Digest::ZERO && row.challenges > 0 {
-        return "no proof came".to_owned();
-    }
-    if row.missing > 0 { "leaves failed: their batches are faulty and unpaid".to_owned() } else { "proved".to_owned() }
 }

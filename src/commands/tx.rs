@@ -2,15 +2,15 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::ids;
 use clap::Subcommand;
-use holdfast_primitives::TxId;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
 pub enum TxCommand {
     /// Show a final transaction
     Show {
-        /// Its id
+        /// Its id, or the beginning of it
         id: String,
     },
     /// Wait until a transaction is final
@@ -27,19 +27,15 @@ pub async fn run(context: &Context, command: TxCommand) -> Outcome {
     let rpc = context.rpc()?;
     match command {
         TxCommand::Show { id } => {
-            let view = rpc.tx_get(parse(&id)?).await?;
+            let view = rpc.tx_get(ids::transaction(&rpc, &id).await?).await?;
             let text = serde_json::to_string_pretty(&view).map_err(Failure::other)?;
             context.output.result(text, &view);
         }
         TxCommand::Wait { id, timeout } => {
-            let found = rpc.wait_final(parse(&id)?, Duration::from(timeout)).await?;
+            let found = rpc.wait_final(ids::transaction(&rpc, &id).await?, Duration::from(timeout)).await?;
             let value = serde_json::json!({ "tx": found.tx, "height": found.height, "index": found.index });
             context.output.result(format!("final in block {}", found.height), &value);
         }
     }
     Ok(())
-}
-
-fn parse(id: &str) -> Result<TxId, Failure> {
-    id.parse().map_err(|error| Failure::usage(format!("{error}")).hint("a transaction's id has 64 hexadecimal digits"))
 }

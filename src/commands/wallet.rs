@@ -2,9 +2,10 @@
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::ids;
 use crate::output::table;
 use clap::{Args, Subcommand};
-use holdfast_primitives::{Address, Amount, NetworkPrefix};
+use holdfast_primitives::{Amount, NetworkPrefix};
 use holdfast_rpc::AddressText;
 use holdfast_wallet::{KeystoreCost, Session, Words};
 use std::io::{IsTerminal as _, Read as _};
@@ -145,8 +146,7 @@ async fn balance(context: &Context, address: Option<String>) -> Outcome {
 async fn send(context: &Context, args: SendArgs) -> Outcome {
     let amount: Amount = args.amount.parse()?;
     let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
-    let to =
-        Address::from_text(&args.to, session.params().prefix).map_err(|error| Failure::usage(error.to_string()))?;
+    let to = ids::address(session.rpc(), &args.to, session.params().prefix).await?;
     let transfer = session.transfer(to, amount, args.memo.as_bytes()).await?;
     let (id, fee) = (transfer.id(), transfer.fee());
     if !args.yes && !context.agree(&format!("Send {amount} to {} for a fee of {fee}?", args.to))? {

@@ -98,6 +98,10 @@ impl Backend for NodeBackend {
         })
     }
 
+    fn txs_between(&self, low: &TxId, high: &TxId, limit: usize) -> Result<Vec<TxId>, BackendError> {
+        self.node.core.db().txs_between(low, high, limit).map_err(fault)
+    }
+
     fn proof_parts(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<ProofPlace>, BackendError> {
         let parts = self.node.core.db().proof_parts(round, holder).map_err(fault)?;
         let places = parts.iter().map(|(_, id)| self.proof_place(id).map_err(fault));

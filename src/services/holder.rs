@@ -12,6 +12,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The word for machines of a holder that was told to leave and holds nothing any more.
+pub const HOLDER_LEFT: &str = "holder-left";
+
 /// What the operator of a holder says on the command line.
 #[derive(Clone, Debug)]
 pub struct HoldOptions {
@@ -25,6 +28,8 @@ pub struct HoldOptions {
     pub price: Amount,
     /// Deposit, if other than what covers the whole quota.
     pub deposit: Option<Amount>,
+    /// Whether a holder that is leaving takes new batches again.
+    pub rejoin: bool,
     /// Sockets to bind.
     pub bind: Vec<SocketAddr>,
 }
@@ -41,6 +46,7 @@ pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, 
         quota_bytes: options.quota_bytes,
         price: price.get(),
         deposit: options.deposit,
+        rejoin: options.rejoin,
         parent,
         bind: options.bind,
     };
@@ -52,6 +58,7 @@ fn explain(error: HolderError) -> Failure {
     match error {
         HolderError::Vault(VaultError::Lock(_)) => Failure::new(Exit::Failed, "dir-in-use", message)
             .hint("stop the other process, or choose another folder with --dir"),
+        HolderError::Left => Failure::new(Exit::Failed, HOLDER_LEFT, message).hint("take part again with --rejoin"),
         HolderError::NoDeposit { .. } => Failure::new(Exit::InsufficientFunds, "no-deposit", message)
             .hint("send money to the holder's address, lower --quota, or set --deposit"),
         _ => Failure::new(Exit::Failed, "holder", message),

@@ -7,3 +7,4 @@ mod crash;
 mod demo;
 mod mistakes;
 mod readme;
+mod ux;

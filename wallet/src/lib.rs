@@ -14,6 +14,7 @@ mod link;
 mod place;
 mod put;
 mod session;
+mod signer;
 mod words;
 
 pub use audit::{
@@ -29,5 +30,6 @@ pub use keystore::{Cost as KeystoreCost, Keystore, KeystoreError, Listed, write_
 pub use link::Link;
 pub use place::{Cost, Placed, Terms, paid_until, place};
 pub use put::{Put, PutProgress, Stored, held_segments, release_dead};
-pub use session::{Prepared, Session};
+pub use session::Session;
+pub use signer::{Prepared, Signer};
 pub use words::{COIN, WORDS, Words, WordsError, derive_ed25519};

@@ -1,128 +1,34 @@
-//! A wallet at work: its keys, the node it asks, and the network both are on.
+//! A wallet at work: an account that signs, and the keys of what it stored.
 
 use crate::error::WalletError;
+use crate::signer::Signer;
 use crate::words::Words;
-use holdfast_ledger::{Genesis, Params, Tx, TxBody, TxEnvelope};
 use holdfast_parcel::OwnerKeys;
-use holdfast_primitives::limits::MEMO_BYTES_MAX;
-use holdfast_primitives::{Address, Amount, Bounded, ChainId, Height, HeightDelta, SecretKey, TxId};
-use holdfast_rpc::account::AccountView;
-use holdfast_rpc::{AddressText, RpcClient};
-use std::time::Duration;
+use std::ops::Deref;
 
-/// Blocks after which a transaction that found no block is void.
-const EXPIRY_BLOCKS: HeightDelta = HeightDelta::new(1_000);
-/// How long to wait for a transaction to become final.
-const FINAL_WITHIN: Duration = Duration::from_secs(120);
-
-/// One account on one network, through one node.
+/// One owner on one network, through one node. What any account can do it does as its [`Signer`].
 pub struct Session {
-    rpc: RpcClient,
-    key: SecretKey,
+    signer: Signer,
     keys: OwnerKeys,
-    genesis: Genesis,
-    chain: ChainId,
-}
-
-/// A signed transaction that has not been handed in, so that its fee can be shown first.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    envelope: TxEnvelope,
-}
-
-impl Prepared {
-    /// What the proposer gets.
-    pub const fn fee(&self) -> Amount {
-        self.envelope.signed.tx.fee
-    }
-
-    /// Its id.
-    pub fn id(&self) -> TxId {
-        self.envelope.signed.id()
-    }
 }
 
 impl Session {
-    /// Connects to the node at `url` and learns the network's rules. The chain id is computed from the genesis itself, so
-    /// a node that lies about one cannot make the wallet sign for another.
+    /// Connects to the node at `url` and learns the network's rules.
     pub async fn connect(url: &str, words: &Words) -> Result<Self, WalletError> {
-        let rpc = RpcClient::connect(url)?;
-        let genesis: Genesis = rpc.chain_genesis().await?.raw.decode().map_err(WalletError::unreadable)?;
-        let chain = genesis.chain_id();
-        let keys = OwnerKeys::derive(&words.data_master(0));
-        Ok(Self { rpc, key: words.signing_key(0), keys, genesis, chain })
-    }
-
-    /// The node.
-    pub const fn rpc(&self) -> &RpcClient {
-        &self.rpc
-    }
-
-    /// The network's rules.
-    pub const fn params(&self) -> &Params {
-        &self.genesis.params
-    }
-
-    /// The chain.
-    pub const fn chain(&self) -> ChainId {
-        self.chain
-    }
-
-    /// The account's key.
-    pub const fn key(&self) -> &SecretKey {
-        &self.key
+        let signer = Signer::connect(url, words.signing_key(0)).await?;
+        Ok(Self { signer, keys: OwnerKeys::derive(&words.data_master(0)) })
     }
 
     /// The owner's data keys.
     pub const fn keys(&self) -> &OwnerKeys {
         &self.keys
     }
+}
 
-    /// The account.
-    pub fn address(&self) -> Address {
-        self.key.address()
-    }
+impl Deref for Session {
+    type Target = Signer;
 
-    /// The account as people see it.
-    pub fn address_text(&self) -> AddressText {
-        AddressText::new(self.address(), self.genesis.params.prefix)
-    }
-
-    /// The account's record, once it has one.
-    pub async fn account(&self) -> Result<Option<AccountView>, WalletError> {
-        Ok(self.rpc.find_account(self.address_text()).await?)
-    }
-
-    /// A transfer to `to`, signed.
-    pub async fn transfer(&self, to: Address, amount: Amount, memo: &[u8]) -> Result<Prepared, WalletError> {
-        let memo = Bounded::new(memo.to_vec())
-            .map_err(|_| WalletError::MemoTooLong { bytes: memo.len(), limit: MEMO_BYTES_MAX })?;
-        self.prepare(TxBody::Transfer { to, amount, memo }).await
-    }
-
-    /// Signs `body` with the account's next sequence number and the smallest fee.
-    pub async fn prepare(&self, body: TxBody) -> Result<Prepared, WalletError> {
-        let height = self.rpc.chain_status().await?.height;
-        let sequence = self.account().await?.map_or(0, |account| account.sequence);
-        let mut tx = Tx {
-            sender: self.address(),
-            sequence,
-            fee: Amount::ZERO,
-            expires: height.saturating_add(EXPIRY_BLOCKS),
-            body,
-        };
-        let bytes = tx.clone().sign(&self.key, &self.chain).to_bytes().len() as u64;
-        tx.fee = self.params().fee_per_byte.checked_mul(bytes)?;
-        Ok(Prepared { envelope: TxEnvelope::bare(tx.sign(&self.key, &self.chain)) })
-    }
-
-    /// Hands a transaction in and returns at once.
-    pub async fn submit(&self, prepared: &Prepared) -> Result<TxId, WalletError> {
-        Ok(self.rpc.tx_submit(&prepared.envelope).await?)
-    }
-
-    /// Hands a transaction in and waits until it is final; the height of its block.
-    pub async fn submit_and_wait(&self, prepared: &Prepared) -> Result<Height, WalletError> {
-        Ok(self.rpc.submit_and_wait(&prepared.envelope, FINAL_WITHIN).await?.height)
+    fn deref(&self) -> &Signer {
+        &self.signer
     }
 }

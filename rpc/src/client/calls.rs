@@ -15,7 +15,7 @@ use crate::market::{
     ContractView, HolderRef, HolderView, MarketApiClient as Market, NodeView, PricingView, QuoteAsk, QuoteView,
     SlotView,
 };
-use crate::round::{FrozenRow, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView};
+use crate::round::{FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView};
 use crate::text::{AddressText, HexBytes};
 use crate::tx::{TxApiClient as Tx, TxStatus, TxView};
 use crate::{Page, PageAsk};
@@ -68,6 +68,8 @@ calls! {
 
     /// What became of a transaction.
     tx_status = Tx::status(id: TxId) -> TxStatus;
+    /// Final transactions whose id begins with these hex digits.
+    tx_find = Tx::find(prefix: String) -> Vec<TxId>;
     /// A final transaction.
     tx_get = Tx::get(id: TxId) -> TxView;
 
@@ -88,6 +90,8 @@ calls! {
     market_batches = Market::batches(holder: HolderRef, batch_log2: u8, page: Option<PageAsk>) -> Page<SlotView>;
     /// One contract.
     market_contract = Market::contract(number: ContractNo) -> ContractView;
+    /// The contracts by which a holder keeps batches now.
+    market_contracts = Market::contracts(holder: HolderRef, page: Option<PageAsk>) -> Page<ContractView>;
     /// One segment.
     market_segment = Market::segment(number: SegmentNo) -> SegmentView;
     /// How light nodes reach this heavy node.
@@ -107,6 +111,9 @@ calls! {
     round_frozen = Round::frozen(round: RoundNo, page: Option<PageAsk>) -> Page<FrozenRow>;
     /// What each contract paid.
     round_payments = Round::payments(round: RoundNo, page: Option<PageAsk>) -> Page<PaymentView>;
+
+    /// How one holder did, newest round first.
+    round_of_holder = Round::of_holder(holder: HolderRef, page: Option<PageAsk>) -> Page<HolderRoundView>;
 
     /// One holder's part in one round.
     audit_bundle = Audit::bundle(round: RoundNo, holder: HolderRef) -> BundleView;

@@ -57,6 +57,8 @@ codes! {
     SLOTS_LIMIT = 1103, "slots_limit", "ask for the slots in several calls";
     /// Bytes that are no transaction.
     MALFORMED = 1104, "malformed", "send the hex of a borsh TxEnvelope";
+    /// What is no beginning of a transaction's id.
+    TX_PREFIX = 1105, "tx_prefix", "give 4 to 64 hexadecimal digits";
     /// The transaction breaks a rule; `data.reason` names it.
     TX_REFUSED = 1201, "tx_refused", "mend the transaction and sign it again";
     /// No room for another waiting transaction.

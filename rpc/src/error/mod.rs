@@ -151,6 +151,12 @@ pub enum Failure {
         /// The decoder's reason.
         reason: BoundedError,
     },
+    /// What is no beginning of a transaction's id.
+    #[error("{prefix:?} is not the beginning of a transaction's id")]
+    TxPrefix {
+        /// What was given.
+        prefix: String,
+    },
     /// A transaction that breaks a rule.
     #[error("{message}")]
     TxRefused {
@@ -246,6 +252,7 @@ impl Failure {
             Self::PageLimit { .. } => PAGE_LIMIT,
             Self::SlotsLimit { .. } => SLOTS_LIMIT,
             Self::Malformed { .. } => MALFORMED,
+            Self::TxPrefix { .. } => TX_PREFIX,
             Self::TxRefused { .. } => TX_REFUSED,
             Self::PoolFull { .. } => POOL_FULL,
             Self::NotSynced { .. } => NOT_SYNCED,

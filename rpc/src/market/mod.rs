@@ -38,6 +38,10 @@ pub trait MarketApi {
     #[method(name = "contract")]
     fn contract(&self, number: ContractNo) -> Result<ContractView, Failure>;
 
+    /// The contracts by which a holder keeps batches now, oldest first.
+    #[method(name = "contracts", blocking)]
+    fn contracts(&self, holder: HolderRef, page: Option<PageAsk>) -> Result<Page<ContractView>, Failure>;
+
     /// One segment.
     #[method(name = "segment")]
     fn segment(&self, number: SegmentNo) -> Result<SegmentView, Failure>;
@@ -70,6 +74,11 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .takes::<PageAsk>("page")
         .returns::<Page<SlotView>>();
     namespace.method("contract", "One contract.").needs::<u32>("number").returns::<ContractView>();
+    namespace
+        .method("contracts", "The contracts by which a holder keeps batches now, oldest first.")
+        .needs::<HolderRef>("holder")
+        .takes::<PageAsk>("page")
+        .returns::<Page<ContractView>>();
     namespace.method("segment", "One segment.").needs::<u32>("number").returns::<SegmentView>();
     namespace.method("node", "How light nodes reach this heavy node.").returns::<NodeView>();
     namespace

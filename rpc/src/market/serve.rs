@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::error::Failure;
 use crate::look::Look;
 use crate::{Page, PageAsk};
+use holdfast_ledger::Contract;
 use holdfast_primitives::{ContractNo, HolderNo, SegmentNo};
 use std::sync::Arc;
 
@@ -77,6 +78,17 @@ impl MarketApiServer for MarketNamespace {
         let look = self.look();
         let contract = look.state.contract(number).ok_or(Failure::ContractUnknown { number })?;
         look.contract_view(number, contract)
+    }
+
+    fn contracts(&self, holder: HolderRef, page: Option<PageAsk>) -> Result<Page<ContractView>, Failure> {
+        let look = self.look();
+        let (number, _) = look.holder(holder)?;
+        let is_running = |contract: &Contract| contract.holder == number && contract.batches > 0;
+        let running: Vec<_> = look.state.iter_contracts().filter(|(_, contract)| is_running(contract)).collect();
+        PageAsk::cut(page, running.len() as u64, |place| {
+            let (number, contract) = running[place as usize];
+            look.contract_view(number, contract)
+        })
     }
 
     fn segment(&self, number: SegmentNo) -> Result<SegmentView, Failure> {

@@ -3,7 +3,7 @@
 use crate::market::FrozenView;
 use crate::text::{AddressText, GrainText, Hex32, HexBytes, Raw, Time};
 use holdfast_ledger::{Event, FrozenHolder, Payment, Phase, RoundRecord, RoundResult, RunningRound};
-use holdfast_primitives::{Amount, ContractNo, Digest, Height, HolderNo, NetworkPrefix, RoundNo};
+use holdfast_primitives::{Amount, ContractNo, Digest, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +116,44 @@ pub struct ResultView {
     pub challenges: u32,
     /// The row itself.
     pub raw: Raw<RoundResult>,
+}
+
+/// What a settled round meant for one holder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HolderRoundView {
+    /// The round.
+    #[schemars(with = "u64")]
+    pub round: RoundNo,
+    /// When its lists were frozen.
+    pub frozen: Time,
+    /// Openings it was asked for.
+    pub challenges: u32,
+    /// Openings that failed or never came.
+    pub missing: u32,
+    /// Whether no part of its proof came at all.
+    pub missed: bool,
+    /// What it was paid, after relay fees and before proof fees.
+    #[schemars(with = "GrainText")]
+    pub paid: Amount,
+    /// What was taken from its deposit as a fine.
+    #[schemars(with = "GrainText")]
+    pub fined: Amount,
+    /// Batches that were found faulty in it.
+    pub faults: Vec<FaultView>,
+}
+
+/// A batch that was found faulty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultView {
+    /// Size, log2 of bytes.
+    pub batch_log2: u8,
+    /// Its slot in the holder's list then.
+    pub slot: u32,
+    /// Its segment.
+    #[schemars(with = "u32")]
+    pub segment: SegmentNo,
+    /// Its place in the segment.
+    pub index: u8,
 }
 
 /// What one holder was bound to in a round.

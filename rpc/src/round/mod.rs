@@ -8,6 +8,7 @@ pub(crate) use serve::{RoundNamespace, as_frozen, as_result};
 
 use crate::discover::Namespace;
 use crate::error::Failure;
+use crate::market::HolderRef;
 use crate::{Page, PageAsk};
 use holdfast_primitives::RoundNo;
 use upstream::core::SubscriptionResult;
@@ -40,6 +41,11 @@ pub trait RoundApi {
     #[method(name = "payments", blocking)]
     fn payments(&self, round: RoundNo, page: Option<PageAsk>) -> Result<Page<PaymentView>, Failure>;
 
+    /// How one holder did in the settled rounds, newest first: `first` counts rounds back from the newest. Rounds in which
+    /// it had nothing to prove are left out. At most 100 rounds in one call.
+    #[method(name = "of_holder", blocking)]
+    fn of_holder(&self, holder: HolderRef, page: Option<PageAsk>) -> Result<Page<HolderRoundView>, Failure>;
+
     /// Every freeze, seed and settlement from now on.
     #[subscription(name = "subscribe_rounds" => "rounds", unsubscribe = "unsubscribe_rounds", item = RoundNotice)]
     async fn subscribe_rounds(&self) -> SubscriptionResult;
@@ -67,6 +73,11 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .needs::<u64>("round")
         .takes::<PageAsk>("page")
         .returns::<Page<PaymentView>>();
+    namespace
+        .method("of_holder", "How one holder did in the settled rounds, newest first; `first` counts rounds back.")
+        .needs::<HolderRef>("holder")
+        .takes::<PageAsk>("page")
+        .returns::<Page<HolderRoundView>>();
     namespace
         .subscription("subscribe_rounds", "unsubscribe_rounds", "Every freeze, seed and settlement from now on.")
         .returns::<RoundNotice>();

@@ -16,6 +16,11 @@ use upstream::proc_macros::rpc;
 /// Longest time one `tx_wait` call is held open, in milliseconds.
 pub const WAIT_MS_MAX: u64 = 60_000;
 
+/// Ids that one `tx_find` call returns, at most.
+pub const FOUND_MAX: usize = 10;
+/// Hex digits of the shortest prefix that `tx_find` takes.
+pub const PREFIX_DIGITS_MIN: usize = 4;
+
 /// Transactions.
 #[rpc(client, server, namespace = "tx")]
 pub trait TxApi {
@@ -30,6 +35,10 @@ pub trait TxApi {
     /// A final transaction with all that it asked.
     #[method(name = "get", blocking)]
     fn get(&self, id: TxId) -> Result<TxView, Failure>;
+
+    /// Final transactions whose id begins with `prefix` (4 to 64 hex digits), ascending, ten at most.
+    #[method(name = "find", blocking)]
+    fn find(&self, prefix: String) -> Result<Vec<TxId>, Failure>;
 
     /// What became of a transaction, once it is final or dropped, or after `timeout_ms` (at most 60,000) as it stands.
     #[method(name = "wait")]
@@ -51,6 +60,10 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .returns::<Hex32>();
     namespace.method("status", "What became of a transaction.").needs::<Hex32>("id").returns::<TxStatus>();
     namespace.method("get", "A final transaction with all that it asked.").needs::<Hex32>("id").returns::<TxView>();
+    namespace
+        .method("find", "Final transactions whose id begins with `prefix`, ascending, ten at most.")
+        .needs::<String>("prefix")
+        .returns::<Vec<Hex32>>();
     namespace
         .method(
             "wait",

@@ -1,6 +1,6 @@
 //! Answers of the `tx` namespace.
 
-use super::{TxApiServer, TxStatus, TxView, WAIT_MS_MAX};
+use super::{FOUND_MAX, PREFIX_DIGITS_MIN, TxApiServer, TxStatus, TxView, WAIT_MS_MAX};
 use crate::backend::Backend;
 use crate::chain::BlockRef;
 use crate::error::Failure;
@@ -62,6 +62,11 @@ impl TxApiServer for TxNamespace {
         Ok(TxView::of(signed, height, index, self.backend.genesis().params.prefix))
     }
 
+    fn find(&self, prefix: String) -> Result<Vec<TxId>, Failure> {
+        let (low, high) = prefix_bounds(&prefix).ok_or(Failure::TxPrefix { prefix })?;
+        Ok(self.backend.txs_between(&low, &high, FOUND_MAX)?)
+    }
+
     async fn wait(&self, id: TxId, timeout_ms: u64) -> Result<TxStatus, Failure> {
         let limit = Duration::from_millis(timeout_ms.min(WAIT_MS_MAX));
         match tokio::time::timeout(limit, self.settled(&id)).await {
@@ -92,4 +97,14 @@ impl TxApiServer for TxNamespace {
 /// Waits for a block or a moment; false once the node stops.
 async fn next_look(heights: &mut watch::Receiver<Height>) -> bool {
     matches!(tokio::time::timeout(LOOK_AGAIN, heights.changed()).await, Ok(Ok(())) | Err(_))
+}
+
+/// The smallest and the largest id that begin with these hex digits.
+fn prefix_bounds(prefix: &str) -> Option<(TxId, TxId)> {
+    let digits = prefix.len();
+    if !(PREFIX_DIGITS_MIN..=2 * TxId::BYTES).contains(&digits) || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let padded = |with: &str| format!("{prefix}{}", with.repeat(2 * TxId::BYTES - digits)).parse().ok();
+    Some((padded("0")?, padded("f")?))
 }

@@ -39,6 +39,7 @@ fn example(method: &str, name: &str) -> Value {
         (_, "batch_log2") => json!(records::BATCH_LOG2),
         (_, "slots") => json!([0]),
         (_, "ask") => json!({ "bytes": 1_000_000, "rounds": 10 }),
+        (_, "prefix") => json!(world::proof().id().short()),
         (_, "record") => json!({ "table": "account", "number": 0 }),
         other => panic!("no example for {other:?}"),
     }
@@ -68,7 +69,7 @@ async fn every_method_answers_by_name_the_same_over_http_and_websocket() {
         assert_eq!(over_http, over_socket, "{name}");
         called += 1;
     }
-    assert_eq!(called, 36);
+    assert_eq!(called, 39);
 }
 
 #[tokio::test]
@@ -164,6 +165,32 @@ async fn a_round_can_be_re_verified_from_its_rows() {
     assert_eq!(paid, record.paid);
     let running = client.round_running().await.unwrap();
     assert_eq!(client.round_frozen(running.round, None).await.unwrap().total, 2);
+}
+
+#[tokio::test]
+async fn a_holder_sees_its_rounds_its_contracts_and_what_each_failure_cost() {
+    let Served { client, server: _server, .. } = served().await;
+    let of = |number| HolderRef::Number(HolderNo::new(number));
+    let proved = client.round_of_holder(of(0), None).await.unwrap();
+    let [row] = proved.rows.as_slice() else { panic!("{proved:?}") };
+    // Paid 1,000 less the relay fee of 15; the faulty batch and the fine are the other holder's.
+    assert_eq!((row.round, row.missing, row.missed, row.paid), (ROUND, 1, false, Amount::grains(985)));
+    assert_eq!((row.fined, row.faults.len()), (Amount::ZERO, 0));
+    let missed = &client.round_of_holder(of(1), None).await.unwrap().rows[0];
+    assert_eq!((missed.missing, missed.missed, missed.paid), (4, true, Amount::ZERO));
+    assert_eq!((missed.fined, missed.faults[0].segment), (Amount::grains(2), SegmentNo::new(0)));
+    let contracts = client.market_contracts(of(1), None).await.unwrap();
+    assert!(contracts.total > 0 && contracts.rows.iter().all(|contract| contract.holder == HolderNo::new(1)));
+}
+
+#[tokio::test]
+async fn a_transaction_is_found_by_the_beginning_of_its_id() {
+    let Served { client, server: _server, .. } = served().await;
+    let id = world::proof().id();
+    for digits in [4, 5, 17, 63, 64] {
+        assert_eq!(client.tx_find(id.to_string()[..digits].to_owned()).await.unwrap(), [id], "{digits}");
+    }
+    assert_eq!(client.tx_find("00000000".to_owned()).await.unwrap(), []);
 }
 
 #[tokio::test]

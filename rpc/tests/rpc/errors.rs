@@ -71,6 +71,10 @@ async fn what_is_asked_wrongly_is_refused_with_a_way_out() {
     is(client.account_get(elsewhere).await, error::WRONG_NETWORK);
     is(client.market_holders(Some(PageAsk::default().limit(0))).await, error::PAGE_LIMIT);
     is(client.market_holders(Some(PageAsk::default().limit(1_001))).await, error::PAGE_LIMIT);
+    is(client.round_of_holder(holder, Some(PageAsk::default().limit(101))).await, error::PAGE_LIMIT);
+    for prefix in ["", "abc", "not hex", "é0é0", &"a".repeat(65)] {
+        is(client.tx_find(prefix.to_owned()).await, error::TX_PREFIX);
+    }
     is(client.audit_slots(RoundNo::new(0), holder, 20, vec![0; AUDIT_SLOTS_MAX + 1]).await, error::SLOTS_LIMIT);
     is(client.market_quote(ask(1, 0)).await, error::QUOTE_ROUNDS);
     is(client.market_quote(ask(1, 1_001)).await, error::QUOTE_ROUNDS);

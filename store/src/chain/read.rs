@@ -63,6 +63,16 @@ impl ChainDb {
         self.database.get::<TxPlaces>(id)
     }
 
+    /// Ids of committed transactions from `low` to `high`, both included, ascending, at most `limit`.
+    pub fn txs_between(&self, low: &TxId, high: &TxId, limit: usize) -> Result<Vec<TxId>, StoreError> {
+        let rows = self.database.range::<TxPlaces>(*low..*high, limit)?;
+        let mut ids: Vec<TxId> = rows.into_iter().map(|(id, _)| id).collect();
+        if ids.len() < limit && self.tx_place(high)?.is_some() {
+            ids.push(*high);
+        }
+        Ok(ids)
+    }
+
     /// A committed transaction and where it is.
     pub fn tx(&self, id: &TxId) -> Result<Option<(TxPlace, SignedTx)>, StoreError> {
         let Some(place) = self.tx_place(id)? else { return Ok(None) };

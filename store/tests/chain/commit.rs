@@ -41,6 +41,21 @@ fn a_committed_block_is_found_by_height_hash_and_transaction() {
 }
 
 #[test]
+fn transactions_are_found_between_two_ids() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut world, db) = open(&directory);
+    let committed = world.block(&db, world.transfers(5));
+    let mut ids: Vec<TxId> = committed.full.block.txs.iter().map(|signed| signed.id()).collect();
+    ids.sort();
+    let (lowest, highest) = (TxId::ZERO, TxId::new([0xff; TxId::BYTES]));
+    assert_eq!(db.txs_between(&lowest, &highest, 10).unwrap(), ids);
+    assert_eq!(db.txs_between(&lowest, &highest, 2).unwrap(), ids[..2]);
+    assert_eq!(db.txs_between(&ids[1], &ids[3], 10).unwrap(), ids[1..=3], "both ends belong to it");
+    assert_eq!(db.txs_between(&ids[2], &ids[2], 10).unwrap(), ids[2..=2]);
+    assert_eq!(db.txs_between(&TxId::ZERO, &TxId::ZERO, 10).unwrap(), []);
+}
+
+#[test]
 fn what_was_never_committed_is_not_found() {
     let directory = tempfile::tempdir().unwrap();
     let (mut world, db) = open(&directory);

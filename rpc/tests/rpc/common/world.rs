@@ -173,6 +173,13 @@ impl Backend for World {
         Ok(self.chain.lock().unwrap().pool.get(id).map_or(TxStatus::Unknown, |(_, status)| status.clone()))
     }
 
+    fn txs_between(&self, low: &TxId, high: &TxId, limit: usize) -> Result<Vec<TxId>, BackendError> {
+        let chain = self.chain.lock().unwrap();
+        let is_final = |status: &TxStatus| matches!(status, TxStatus::Final { .. });
+        let known = chain.pool.range(low..=high).filter(|(_, (_, status))| is_final(status));
+        Ok(known.map(|(id, _)| *id).take(limit).collect())
+    }
+
     fn proof_parts(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<ProofPlace>, BackendError> {
         let place = ProofPlace { height: Height::new(4), index: 0, failed: vec![2] };
         Ok(if (round.get(), holder.get()) == (0, 0) { vec![place] } else { vec![] })
