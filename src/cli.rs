@@ -116,9 +116,22 @@ pub enum Command {
     Man,
 }
 
+impl Command {
+    const fn json_progress(&self) -> bool {
+        match self {
+            Self::Put(args) => args.progress.json_progress,
+            Self::Get(args) => args.progress.json_progress,
+            Self::Restore(args) => args.progress.json_progress,
+            _ => false,
+        }
+    }
+}
+
 /// Reads the command line, runs the command, reports how it ended.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    // Whoever reads progress as lines of JSON reads errors and results as JSON too.
+    cli.global.json |= cli.command.json_progress();
     let json = cli.global.json;
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,8 +4,10 @@ mod cli;
 mod commands;
 mod context;
 mod failure;
+mod holdings;
 mod ids;
 mod output;
+mod progress;
 mod services;
 
 fn main() -> std::process::ExitCode {

@@ -1,11 +1,11 @@
 //! `holdfast get`: read a file back, or a slice of it.
 
-use crate::commands::put::progress_bar;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::bytes;
+use crate::progress::{Progress, ProgressArgs};
 use clap::Args;
-use holdfast_wallet::{Link, ReadReport, Session, WalletError, load_catalog, read_file};
+use holdfast_wallet::{Catalog, Link, ReadReport, Session, WalletError, load_catalog, read_file};
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -24,6 +24,15 @@ pub struct GetArgs {
     /// Overwrite the output file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+/// A catalog and the way to what it names.
+pub struct Source<'a> {
+    pub session: &'a Session,
+    pub link: &'a Link,
+    pub catalog: &'a Catalog,
 }
 
 pub async fn run(context: &Context, args: GetArgs) -> Outcome {
@@ -42,22 +51,37 @@ async fn get(context: &Context, session: &Session, link: &Link, args: &GetArgs) 
         None => 0..size,
     };
     let length = range.end - range.start;
-    let bar = progress_bar(context, length);
-    let progress = |written| bar.set_position(written);
+    let progress = Progress::begin(context, args.progress, "reading", length);
+    let tell = |written| progress.at(written, None);
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.name));
     if out.as_os_str() == "-" {
         let mut stdout = std::io::stdout();
-        read_file(session, link, &catalog, &args.name, range, &mut stdout, &progress).await?;
+        read_file(session, link, &catalog, &args.name, range, &mut stdout, &tell).await?;
+        progress.done(None);
         return Ok(stdout.flush()?);
     }
     if out.exists() && !args.force {
         return Err(Failure::new(Exit::Failed, "exists", format!("{} exists already", out.display()))
             .hint("choose another with --out, or overwrite it with --force"));
     }
-    // Written beside and renamed: what stands under the final name is always whole.
+    let source = Source { session, link, catalog: &catalog };
+    let read = write_whole(&source, &args.name, range, &out, &tell).await?;
+    progress.done(None);
+    report(context, &args.name, &out, length, &read);
+    Ok(())
+}
+
+/// Writes a file beside `out` and renames it: what stands under the final name is always whole.
+pub async fn write_whole(
+    source: &Source<'_>,
+    name: &str,
+    range: Range<u64>,
+    out: &Path,
+    tell: &(dyn Fn(u64) + Send + Sync),
+) -> Result<ReadReport, Failure> {
     let beside = out.with_file_name(format!(".{}.part", out.file_name().unwrap_or_default().to_string_lossy()));
     let mut file = File::create(&beside).map_err(|source| WalletError::File { path: beside.clone(), source })?;
-    let read = read_file(session, link, &catalog, &args.name, range, &mut file, &progress).await;
+    let read = read_file(source.session, source.link, source.catalog, name, range, &mut file, tell).await;
     let read = match read {
         Ok(read) => read,
         Err(error) => {
@@ -66,10 +90,8 @@ async fn get(context: &Context, session: &Session, link: &Link, args: &GetArgs) 
         }
     };
     file.sync_all()?;
-    std::fs::rename(&beside, &out)?;
-    bar.finish_and_clear();
-    report(context, &args.name, &out, length, &read);
-    Ok(())
+    std::fs::rename(&beside, out)?;
+    Ok(read)
 }
 
 fn report(context: &Context, name: &str, out: &Path, length: u64, read: &ReadReport) {

@@ -3,14 +3,14 @@
 use crate::cli::Spending;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::{bytes, time};
+use crate::output::{bytes, counted, per_gib_30_days, time};
+use crate::progress::{Pieces, Progress, ProgressArgs};
 use clap::Args;
 use holdfast_genesis::Price;
 use holdfast_primitives::Amount;
 use holdfast_wallet::{
     Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog, paid_until, place,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -27,8 +27,14 @@ pub struct PutArgs {
     /// Highest price to accept, in HOLD per GiB per 30 days
     #[arg(long, value_name = "AMOUNT")]
     price_limit: Option<String>,
+    /// Store everything, hand the registration in, and print its id instead of waiting until it is final. Nothing counts
+    /// as stored, or is paid, before it is
+    #[arg(long = "async")]
+    no_wait: bool,
     #[command(flatten)]
     spending: Spending,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 pub async fn run(context: &Context, args: PutArgs) -> Outcome {
@@ -62,40 +68,49 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     let most = placed.cost(session, placed.segments_max)?;
     let until = paid_until(session, link.now(), rounds);
     let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
-    context.output.note(quote_text(&collected, &placed, &most, until, balance));
+    context.output.note(quote_text(&collected, &placed, &most, (until, session.params().round_ms), balance));
     if !agreed(context, &args.spending, &most, balance)? {
         let value = serde_json::json!({ "quote": most, "paid_until_ms": until, "balance": balance });
         context.output.result("nothing was stored", &value);
         return Ok(());
     }
-    let bar = progress_bar(context, size);
+    let progress = Progress::begin(context, args.progress, "storing", size);
+    let pieces = placed.layout.batches() as u64;
+    let expected = size.div_ceil(placed.layout.data_bytes()).max(1) * pieces;
     let work_dir = std::env::temp_dir();
-    let put = Put { session, link, placed, catalog, work_dir: &work_dir };
-    let tell = |progress: PutProgress| {
-        bar.set_position(progress.read_bytes);
-        bar.set_message(format!("{}/{} pieces stored", progress.stored, progress.made));
+    let put = Put { session, link, placed, catalog, work_dir: &work_dir, no_wait: args.no_wait };
+    let tell = |now: PutProgress| {
+        progress.at(now.read_bytes, Some(Pieces { stored: now.stored, needed: expected.max(now.made) }));
     };
     let stored = put.run(collected.files, &tell).await?;
-    bar.finish_and_clear();
+    progress.done(Some(Pieces { stored: stored.cost.batches, needed: stored.cost.batches }));
     report(context, &stored, size, count, until);
     Ok(())
 }
 
 fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: holdfast_primitives::TimeMs) {
-    let (id, height) = stored.registered.last().copied().expect("a put registers at least one transaction");
+    let ending = match (stored.pending, stored.registered.last()) {
+        (Some(id), _) => format!("{id}"),
+        (None, Some((id, height))) => format!("transaction {id} is final in block {height}"),
+        (None, None) => String::new(),
+    };
     let text = format!(
-        "stored {} in {files} files as {} batches ({} at the holders)\npaid {} for storage and {} in fees, until {}\ntransaction {id} is final in block {height}",
+        "stored {} in {} as {} ({} at the holders)\npaid {} for storage and {} in fees, until {}\n{ending}",
         bytes(size),
-        stored.cost.batches,
+        counted(files as u64, "file"),
+        counted(stored.cost.batches, "piece"),
         bytes(stored.cost.stored_bytes),
         stored.cost.storage,
         stored.fees,
         time(until)
     );
+    // A script that asked for an id gets the id.
+    let text = if stored.pending.is_some() { ending } else { text };
     let value = serde_json::json!({
         "files": files, "bytes": size, "deduped_bytes": stored.stats.deduped_bytes, "packed_bytes": stored.stats.stored_bytes,
         "cost": stored.cost, "fees": stored.fees, "paid_until_ms": until, "released_segments": stored.released,
         "transactions": stored.registered.iter().map(|(id, height)| serde_json::json!({ "tx": id, "height": height })).collect::<Vec<_>>(),
+        "tx": stored.pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
     });
     context.output.result(text, &value);
 }
@@ -104,18 +119,20 @@ fn quote_text(
     collected: &Collected,
     placed: &Placed,
     most: &Cost,
-    until: holdfast_primitives::TimeMs,
+    (until, round_ms): (holdfast_primitives::TimeMs, u64),
     balance: Amount,
 ) -> String {
     let layout = placed.layout;
+    let term_ms = round_ms.saturating_mul(u64::from(placed.rounds));
     format!(
-        "file        {}\nsize        {}\nstored as   segments of {} pieces of {}, any {} of which rebuild one; at most {} pieces\nstorage     {} at most, relay fee {} included\nfee         {} at most\ntotal       {} at most\npaid until  {}\nbalance     {}, {} after\nfailed rounds are not paid: what they would have cost comes back at the end of the term",
+        "file        {}\nsize        {}\nstored as   segments of {} pieces of {}, any {} of which rebuild one; at most {}\nprice       {} at most\nstorage     {} at most, relay fee {} included\nfee         {} at most\ntotal       {} at most\npaid until  {}\nbalance     {}, {} after\n{GIVEN_BACK}",
         names(collected),
         bytes(collected.bytes()),
         layout.batches(),
         bytes(layout.batch_bytes()),
         layout.data(),
-        most.batches,
+        counted(most.batches, "piece"),
+        price_text(most.storage, collected.bytes(), term_ms),
         most.storage,
         most.relay_fee,
         most.fee,
@@ -126,31 +143,47 @@ fn quote_text(
     )
 }
 
-fn names(collected: &Collected) -> String {
+/// What a price comes to for the bytes that are stored, spare pieces and padding included.
+pub fn price_text(storage: Amount, size: u64, term_ms: u64) -> String {
+    format!("{} per GiB per 30 days, spare pieces and padding included", per_gib_30_days(storage, size, term_ms))
+}
+
+/// What quotes say of rounds that fail.
+pub const GIVEN_BACK: &str =
+    "rounds that fail are not paid: what they would have cost comes back when the contract ends";
+
+/// The file's name, or how many there are.
+pub fn names(collected: &Collected) -> String {
     match collected.files.as_slice() {
         [one] => one.name.as_str().to_owned(),
-        many => format!("{} files", many.len()),
+        many => counted(many.len() as u64, "file"),
     }
 }
 
 /// Whether to go on: within the limit, affordable, and agreed to.
-pub fn agreed(context: &Context, spending: &Spending, most: &Cost, balance: Amount) -> Result<bool, Failure> {
+fn agreed(context: &Context, spending: &Spending, most: &Cost, balance: Amount) -> Result<bool, Failure> {
+    affordable(spending, most.total, balance)?;
+    if spending.dry_run {
+        return Ok(false);
+    }
+    Ok(spending.yes || context.agree("Store it?")?)
+}
+
+/// Whether a total is within the limit and the balance.
+pub fn affordable(spending: &Spending, total: Amount, balance: Amount) -> Outcome {
     if let Some(limit) = &spending.max_price {
         let limit: Amount = limit.parse()?;
-        if most.total > limit {
-            let message = format!("it would cost up to {}, the limit is {limit}", most.total);
+        if total > limit {
+            let message = format!("it would cost up to {total}, the limit is {limit}");
             return Err(
                 Failure::new(Exit::AbovePrice, "above-max-price", message).hint("raise --max-price, or shorten --for")
             );
         }
     }
-    if most.total > balance {
-        return Err(holdfast_wallet::WalletError::InsufficientFunds { needed: most.total, balance }.into());
+    if total > balance {
+        return Err(holdfast_wallet::WalletError::InsufficientFunds { needed: total, balance }.into());
     }
-    if spending.dry_run {
-        return Ok(false);
-    }
-    Ok(spending.yes || context.agree("Store it?")?)
+    Ok(())
 }
 
 /// Files below `paths`; says what was passed over.
@@ -169,14 +202,4 @@ pub fn files_of(context: &Context, paths: &[PathBuf], rename: Option<&str>) -> R
 pub fn rounds_for(term: humantime::Duration, round_ms: u64) -> u32 {
     let rounds = term.as_millis().div_ceil(u128::from(round_ms.max(1))).max(1);
     u32::try_from(rounds).unwrap_or(u32::MAX)
-}
-
-/// A bar on a terminal; nothing elsewhere.
-pub fn progress_bar(context: &Context, total: u64) -> ProgressBar {
-    if context.output.quiet || context.output.json {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} {msg}");
-    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,11 +1,13 @@
 //! `holdfast restore`: bring a wallet and its files back from 24 words.
 
+use crate::commands::get::{Source, write_whole};
 use crate::commands::wallet::{import_words, read_words};
 use crate::context::Context;
 use crate::failure::Outcome;
-use crate::output::bytes;
+use crate::output::{bytes, counted};
+use crate::progress::{Progress, ProgressArgs};
 use clap::Args;
-use holdfast_wallet::{Link, Session, WalletError, load_catalog, read_file};
+use holdfast_wallet::{Link, Session, WalletError, load_catalog};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -13,6 +15,8 @@ pub struct RestoreArgs {
     /// Write all files below this folder; without it only the wallet and its list of files come back
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 pub async fn run(context: &Context, args: RestoreArgs) -> Outcome {
@@ -26,12 +30,12 @@ pub async fn run(context: &Context, args: RestoreArgs) -> Outcome {
     };
     let session = Session::connect(context.rpc_url(), &words).await?;
     let link = Link::connect(&session).await?;
-    let outcome = restore(context, &session, &link, args.to).await;
+    let outcome = restore(context, &session, &link, &args).await;
     link.close().await;
     outcome
 }
 
-async fn restore(context: &Context, session: &Session, link: &Link, to: Option<PathBuf>) -> Outcome {
+async fn restore(context: &Context, session: &Session, link: &Link, args: &RestoreArgs) -> Outcome {
     if session.account().await?.is_none_or(|account| account.catalog_head.0.is_empty()) {
         return Err(WalletError::NoCatalog.into());
     }
@@ -39,16 +43,21 @@ async fn restore(context: &Context, session: &Session, link: &Link, to: Option<P
     let files: Vec<(String, u64)> =
         catalog.list("").map(|(path, file)| (path.as_str().to_owned(), file.meta.size)).collect();
     let total: u64 = files.iter().map(|(_, size)| size).sum();
-    for (name, size) in files.iter().filter(|_| to.is_some()) {
-        let path = to.as_ref().expect("only asked for with a folder").join(name);
-        let io = |source| WalletError::File { path: path.clone(), source };
-        std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(io)?;
-        let mut file = std::fs::File::create(&path).map_err(io)?;
-        read_file(session, link, &catalog, name, 0..*size, &mut file, &|_| {}).await?;
-        file.sync_all().map_err(io)?;
+    if let Some(to) = &args.to {
+        let progress = Progress::begin(context, args.progress, "restoring", total);
+        let source = Source { session, link, catalog: &catalog };
+        let mut before = 0;
+        for (name, size) in &files {
+            let path = to.join(name);
+            let folder = path.parent().unwrap_or(to);
+            std::fs::create_dir_all(folder).map_err(|source| WalletError::File { path: folder.to_owned(), source })?;
+            write_whole(&source, name, 0..*size, &path, &|written| progress.at(before + written, None)).await?;
+            before += size;
+        }
+        progress.done(None);
     }
-    let verb = if to.is_some() { "restored" } else { "found" };
-    let text = format!("wallet  {}\n{verb} {} files, {}", context.wallet_name(), files.len(), bytes(total));
+    let verb = if args.to.is_some() { "restored" } else { "found" };
+    let text = format!("wallet  {}\n{verb} {}, {}", context.wallet_name(), counted(files.len() as u64, "file"), bytes(total));
     let value = serde_json::json!({ "wallet": context.wallet_name(), "address": session.address_text(), "files": files.iter().map(|(name, size)| serde_json::json!({ "name": name, "bytes": size })).collect::<Vec<_>>() });
     context.output.result(text, &value);
     Ok(())

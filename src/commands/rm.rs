@@ -1,22 +1,29 @@
 //! `holdfast rm`: delete stored files. Dropping a chunk's key deletes it; segments in which nothing lives are let go.
 
 use crate::cli::Spending;
-use crate::commands::put::{agreed, rounds_for};
+use crate::commands::put::{affordable, rounds_for};
 use crate::context::Context;
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::counted;
 use clap::Args;
 use holdfast_ledger::TxBody;
-use holdfast_primitives::{Amount, Bounded};
-use holdfast_wallet::{Link, Put, Session, Terms, WalletError, load_catalog, place};
+use holdfast_primitives::Bounded;
+use holdfast_wallet::{Catalog, Link, Put, Session, Terms, WalletError, load_catalog, place};
 
 #[derive(Debug, Args)]
 pub struct RmArgs {
     /// Names, as `holdfast ls` shows them
     #[arg(required = true)]
     names: Vec<String>,
+    /// Delete folders with all files below them
+    #[arg(long, short)]
+    recursive: bool,
     /// How long the changed catalog is paid for
     #[arg(long = "for", value_name = "DURATION", default_value = "30d")]
     term: humantime::Duration,
+    /// Print the last transaction's id instead of waiting until it is final
+    #[arg(long = "async")]
+    no_wait: bool,
     #[command(flatten)]
     spending: Spending,
 }
@@ -31,11 +38,12 @@ pub async fn run(context: &Context, args: RmArgs) -> Outcome {
 
 async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) -> Outcome {
     let mut catalog = load_catalog(session, link).await?;
-    for name in &args.names {
+    let names = names(&catalog, args)?;
+    for name in &names {
         catalog.remove_file(name).map_err(WalletError::from)?;
     }
     if catalog.list("").next().is_none() {
-        return clear(context, session, &catalog, args).await;
+        return clear(context, session, &catalog, args, &names).await;
     }
     let terms = Terms {
         rounds: rounds_for(args.term, session.params().round_ms),
@@ -45,30 +53,93 @@ async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) ->
     };
     let placed = place(session, link, &catalog, (0, 0), terms).await?;
     let most = placed.cost(session, placed.segments_max)?;
-    let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
+    let balance = session.balance().await?;
     context.output.note(format!("storing the changed catalog costs {} at most", most.total));
-    if !agreed(context, &args.spending, &most, balance)? {
-        context.output.result("nothing was deleted", &serde_json::json!({ "quote": most }));
+    affordable(&args.spending, most.total, balance)?;
+    if !confirmed(context, args, &names)? {
+        context.output.result("nothing was deleted", &serde_json::json!({ "quote": most, "would_delete": names }));
         return Ok(());
     }
-    let put = Put { session, link, placed, catalog, work_dir: &std::env::temp_dir() };
+    let put = Put { session, link, placed, catalog, work_dir: &std::env::temp_dir(), no_wait: args.no_wait };
     let stored = put.run(Vec::new(), &|_| {}).await?;
-    let text = format!("deleted {} files; {} segments were let go", args.names.len(), stored.released.len());
-    context.output.result(
-        text,
-        &serde_json::json!({ "deleted": args.names, "released_segments": stored.released, "cost": stored.cost }),
-    );
+    let value = serde_json::json!({
+        "deleted": names, "released_segments": stored.released, "cost": stored.cost,
+        "tx": stored.pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
+    });
+    let text = match stored.pending {
+        Some(id) => id.to_string(),
+        None => report(&names, stored.released.len()),
+    };
+    context.output.result(text, &value);
     Ok(())
 }
 
 /// Nothing is left: all segments go, and the catalog with them.
-async fn clear(context: &Context, session: &Session, catalog: &holdfast_wallet::Catalog, args: &RmArgs) -> Outcome {
+async fn clear(context: &Context, session: &Session, catalog: &Catalog, args: &RmArgs, names: &[String]) -> Outcome {
     let held = holdfast_wallet::held_segments(session, catalog.segments().map(|segment| segment.ordinal)).await?;
     let ordinals = Bounded::new(held.clone()).map_err(WalletError::unreadable)?;
     let body = TxBody::Release { ordinals, catalog_head: Some(Bounded::empty()) };
     let prepared = session.prepare(body).await?;
-    session.submit_and_wait(&prepared).await?;
-    let text = format!("deleted {} files, the last there were; {} segments were let go", args.names.len(), held.len());
-    context.output.result(text, &serde_json::json!({ "deleted": args.names, "released_segments": held }));
+    context.output.note(format!("deleting the last files there are costs a fee of {}", prepared.fee()));
+    affordable(&args.spending, prepared.fee(), session.balance().await?)?;
+    if !confirmed(context, args, names)? {
+        let value = serde_json::json!({ "fee": prepared.fee(), "would_delete": names });
+        context.output.result("nothing was deleted", &value);
+        return Ok(());
+    }
+    let text = match args.no_wait {
+        true => session.submit(&prepared).await?.to_string(),
+        false => {
+            session.submit_and_wait(&prepared).await?;
+            report(names, held.len())
+        }
+    };
+    let value = serde_json::json!({
+        "deleted": names, "released_segments": held, "cost": { "total": prepared.fee() }, "tx": prepared.id(),
+    });
+    context.output.result(text, &value);
     Ok(())
+}
+
+/// The files that are meant, each once.
+fn names(catalog: &Catalog, args: &RmArgs) -> Result<Vec<String>, Failure> {
+    let mut names = std::collections::BTreeSet::new();
+    for name in &args.names {
+        let below: Vec<String> = catalog.list(name).map(|(path, _)| path.as_str().to_owned()).collect();
+        match catalog.file(name) {
+            Ok(_) => {
+                names.insert(name.clone());
+            }
+            Err(_) if args.recursive && !below.is_empty() => names.extend(below),
+            Err(_) if !below.is_empty() => {
+                let message = format!("{name} is a folder of {}", counted(below.len() as u64, "file"));
+                return Err(Failure::new(Exit::Usage, "is-folder", message).hint("delete all of it with --recursive"));
+            }
+            Err(missing) => return Err(WalletError::from(missing).into()),
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// Whether to go on. What is deleted is gone for good, so its name is to be typed.
+fn confirmed(context: &Context, args: &RmArgs, names: &[String]) -> Result<bool, Failure> {
+    if args.spending.dry_run {
+        return Ok(false);
+    }
+    if !args.spending.yes {
+        let what = match names {
+            [one] => one.clone(),
+            many => counted(many.len() as u64, "file"),
+        };
+        context.confirm_by_name("delete", &what)?;
+    }
+    Ok(true)
+}
+
+fn report(names: &[String], released: usize) -> String {
+    format!(
+        "deleted {}; {} let go",
+        counted(names.len() as u64, "file"),
+        counted(released as u64, "segment")
+    )
 }

@@ -2,32 +2,47 @@
 
 use crate::context::Context;
 use crate::failure::Outcome;
-use crate::output::{bytes, table};
+use crate::ids;
+use crate::output::{bytes, counted, duration_ms, table};
 use clap::Args;
-use holdfast_rpc::PageAsk;
+use holdfast_primitives::Height;
+use holdfast_rpc::RpcClient;
+use holdfast_rpc::chain::ChainStatus;
+use holdfast_rpc::round::PhaseName;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+/// How often the live line is drawn anew.
+const REDRAW: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Leave the holders out
     #[arg(long)]
     short: bool,
+    /// Go on telling: a live line on a terminal, a line per block elsewhere
+    #[arg(long, short)]
+    watch: bool,
 }
 
 pub async fn run(context: &Context, args: StatusArgs) -> Outcome {
     let rpc = context.rpc()?;
+    if args.watch {
+        return watch(context, &rpc).await;
+    }
     let status = rpc.chain_status().await?;
     let latest = rpc.round_latest().await?;
     let holders =
-        if args.short { Vec::new() } else { rpc.market_holders(Some(PageAsk::from(0).limit(1_000))).await?.rows };
+        if args.short { Vec::new() } else { ids::all_holders(&rpc).await? };
     let mut text = format!(
-        "network   {} ({})\nchain     {}\nheight    {} at {}\nround     {} {:?}, next step due {}",
+        "network   {} ({})\nchain     {}\nheight    {} at {}\nround     {} {}, next step due {}",
         status.network,
         status.name,
         status.chain,
         status.height,
         status.time.rfc3339,
         status.round,
-        status.phase,
+        phase_text(status.phase),
         status.due.rfc3339
     );
     if let Some(record) = &latest {
@@ -63,4 +78,58 @@ pub async fn run(context: &Context, args: StatusArgs) -> Outcome {
     let value = serde_json::json!({ "chain": status, "settled": latest, "holders": holders });
     context.output.result(text, &value);
     Ok(())
+}
+
+/// Tells of every block until interrupted.
+async fn watch(context: &Context, rpc: &RpcClient) -> Outcome {
+    let live = !context.output.json && std::io::stdout().is_terminal();
+    let mut told = Height::GENESIS;
+    loop {
+        let status = rpc.chain_status().await?;
+        let is_new = status.height > told;
+        if live {
+            // The line is cleared to its end: the one before may have been longer.
+            print_live(&format!("\r{}\x1b[K", line(&status)));
+        } else if is_new {
+            context.output.item(line(&status), &status);
+        }
+        told = status.height;
+        tokio::time::sleep(REDRAW).await;
+    }
+}
+
+fn print_live(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    // A terminal that is gone ends the program by a signal.
+    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+fn line(status: &ChainStatus) -> String {
+    let now = holdfast_node::now();
+    let due = match status.due.time().since(now) {
+        0 => "due now".to_owned(),
+        left => format!("in {}", duration_ms(left)),
+    };
+    let next = match status.phase {
+        PhaseName::Open => "freezes",
+        PhaseName::AwaitingSeed | PhaseName::Proving => "settles",
+    };
+    format!(
+        "height {}, {} old  round {} {}, {next} {due}  {}  {}{}",
+        status.height,
+        duration_ms(now.since(status.time.time())),
+        status.round,
+        phase_text(status.phase),
+        counted(u64::from(status.holders), "holder"),
+        counted(u64::from(status.validators), "validator"),
+        if status.synced { "" } else { "  catching up" }
+    )
+}
+
+const fn phase_text(phase: PhaseName) -> &'static str {
+    match phase {
+        PhaseName::Open => "open",
+        PhaseName::AwaitingSeed => "awaiting its seed",
+        PhaseName::Proving => "proving",
+    }
 }

@@ -30,6 +30,9 @@ pub enum WalletCommand {
         /// To another address than the wallet's own
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
+        /// Print the transaction's id instead of waiting until it is final
+        #[arg(long = "async")]
+        no_wait: bool,
     },
 }
 
@@ -64,7 +67,7 @@ pub async fn run(context: &Context, command: WalletCommand) -> Outcome {
         WalletCommand::List => list(context),
         WalletCommand::Balance { address } => balance(context, address).await,
         WalletCommand::Send(args) => send(context, args).await,
-        WalletCommand::Faucet { to } => faucet(context, to).await,
+        WalletCommand::Faucet { to, no_wait } => faucet(context, to, no_wait).await,
     }
 }
 
@@ -166,11 +169,15 @@ async fn send(context: &Context, args: SendArgs) -> Outcome {
     Ok(())
 }
 
-async fn faucet(context: &Context, to: Option<String>) -> Outcome {
+async fn faucet(context: &Context, to: Option<String>, no_wait: bool) -> Outcome {
     let address = address_text(&own_or(context, to)?)?;
     let rpc = context.rpc()?;
     let amount = rpc.dev_faucet_limit().await?.per_call;
     let tx = rpc.dev_faucet(address, amount).await?;
+    if no_wait {
+        context.output.result(tx.to_string(), &serde_json::json!({ "tx": tx, "address": address, "amount": amount }));
+        return Ok(());
+    }
     let height = rpc.wait_final(tx, std::time::Duration::from_secs(60)).await?.height;
     let value = serde_json::json!({ "tx": tx, "address": address, "amount": amount, "height": height });
     context.output.result(format!("{amount} for {address} in block {height}"), &value);

@@ -2,6 +2,8 @@
 
 mod holders;
 mod ids;
+mod owners;
+mod scripts;
 
 use crate::common::{Person, Running};
 use serde_json::Value;

@@ -56,6 +56,8 @@ pub struct Stored {
     pub fees: Amount,
     /// The registering transactions with the heights of their blocks.
     pub registered: Vec<(TxId, Height)>,
+    /// The last registering transaction, when it was handed in and not waited for.
+    pub pending: Option<TxId>,
     /// Segments that held nothing alive any more and were let go.
     pub released: Vec<u32>,
 }
@@ -72,6 +74,9 @@ pub struct Put<'a> {
     pub catalog: Catalog,
     /// A folder for temporary files, used for large batches only.
     pub work_dir: &'a Path,
+    /// Whether to stop once the last registration is handed in. Nothing is stored or paid unless it becomes final; dead
+    /// segments are let go by a later put.
+    pub no_wait: bool,
 }
 
 /// What happened so far; shared with the threads that do it.
@@ -176,7 +181,7 @@ impl Put<'_> {
         let head = finish.head.seal(self.session.keys(), &self.session.address());
         let head: HeadBytes = Bounded::new(head).map_err(WalletError::unreadable)?;
         let per_tx = REGISTER_SEGMENTS_MAX.min(REGISTER_BATCHES_MAX / self.placed.layout.batches());
-        let (mut registered, mut fees) = (Vec::new(), Amount::ZERO);
+        let (mut registered, mut pending, mut fees) = (Vec::new(), None, Amount::ZERO);
         let chunks: Vec<&[Vec<BatchMeta>]> = metas.chunks(per_tx).collect();
         for (index, segments) in chunks.iter().enumerate() {
             let first = first_ordinal + u32::try_from(index * per_tx).expect("ordinals are 32 bits");
@@ -184,12 +189,20 @@ impl Put<'_> {
             let register = self.registration(first, segments, holders, catalog_head).await?;
             let prepared = self.session.prepare(TxBody::Register(register)).await?;
             fees = fees.checked_add(prepared.fee())?;
-            registered.push((prepared.id(), self.session.submit_and_wait(&prepared).await?));
+            // A registration needs the sequence number and the ordinals that the one before it left.
+            if self.no_wait && index + 1 == chunks.len() {
+                pending = Some(self.session.submit(&prepared).await?);
+            } else {
+                registered.push((prepared.id(), self.session.submit_and_wait(&prepared).await?));
+            }
         }
         let segments = u32::try_from(metas.len()).expect("ordinals are 32 bits");
         let cost = self.placed.cost(self.session, segments)?;
-        let (released, fee) = release_dead(self.session, &finish.catalog).await?;
-        Ok(Stored { stats: finish.stats, cost, fees: fees.checked_add(fee)?, registered, released })
+        let (released, fee) = match pending {
+            Some(_) => (Vec::new(), Amount::ZERO),
+            None => release_dead(self.session, &finish.catalog).await?,
+        };
+        Ok(Stored { stats: finish.stats, cost, fees: fees.checked_add(fee)?, registered, pending, released })
     }
 
     async fn registration(

@@ -1,0 +1,66 @@
+//! An owner's day: what a quote names, until when a file is paid, where its pieces are, and what deleting asks for.
+
+use super::{grains, network, rich, text};
+use crate::common::{noise, wait_for};
+use std::path::Path;
+
+#[test]
+fn a_quote_names_everything_and_a_file_shows_its_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(folder.path(), 6);
+    let alice = rich(folder.path(), "alice", &network);
+    let file = folder.path().join("file");
+    std::fs::write(&file, noise(3_000_000, 7)).unwrap();
+    let path = file.to_str().unwrap();
+    let quote = alice.ask(&["quote", path, "--for", "1h"]);
+    assert_eq!((&quote["file"], &quote["data"], &quote["parity"]), (&"file".into(), &4.into(), &2.into()));
+    assert_eq!(grains(&quote["total"]), grains(&quote["storage"]) + grains(&quote["tx_fee"]));
+    assert_eq!(grains(&quote["balance_after"]), grains(&quote["balance"]) - grains(&quote["total"]));
+    assert!(quote["paid_until_ms"].as_u64().unwrap() > 3_600_000 && grains(&quote["per_gib_30_days"]) > 0);
+
+    let stored = alice.ask(&["put", path, "--for", "1h", "--yes"]);
+    let listed = alice.ask(&["ls", "--pieces", "file"])[0].clone();
+    let (until, promised) = (listed["paid_until_ms"].as_u64().unwrap(), stored["paid_until_ms"].as_u64().unwrap());
+    assert!(until.abs_diff(promised) <= 4 * 4_000, "within rounds of the promise: {until} {promised}");
+    let pieces = listed["pieces"].as_array().unwrap();
+    assert!(pieces.len() >= 6 && pieces.iter().all(|piece| piece["state"] == "sound" && piece["online"] == true));
+    assert_eq!(listed["spare_pieces"], 2);
+
+    let victim = text(&pieces[0]["address"]);
+    let holders = network.said["holders"].as_array().unwrap();
+    let dir = holders.iter().find(|holder| holder["address"] == victim.as_str()).unwrap()["dir"].clone();
+    std::fs::remove_dir_all(Path::new(&text(&dir)).join("vault/batches")).unwrap();
+    let listed = wait_for("the loss shows", || {
+        let listed = alice.ask(&["ls", "file", "--pieces"])[0].clone();
+        (listed["spare_pieces"] == 1).then_some(listed)
+    });
+    for piece in listed["pieces"].as_array().unwrap() {
+        let expected = if piece["address"] == victim.as_str() { "faulty" } else { "sound" };
+        assert_eq!(piece["state"], expected, "{piece}");
+    }
+    assert_eq!(alice.fail(&["ls", "--pieces", "nothing"]).0, 10);
+}
+
+#[test]
+fn deleting_asks_for_agreement_and_for_folders_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(folder.path(), 6);
+    let alice = rich(folder.path(), "alice", &network);
+    let tree = folder.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    for name in ["one", "two"] {
+        std::fs::write(tree.join(name), noise(1_000, 8)).unwrap();
+    }
+    alice.ask(&["put", tree.to_str().unwrap(), "--for", "1h", "--yes"]);
+    assert_eq!(alice.fail(&["rm", "tree/one"]).1["code"], "not-confirmed");
+    assert_eq!(alice.fail(&["rm", "tree/one", "tree/two"]).1["code"], "not-confirmed", "the last files too");
+    let (exit, error) = alice.fail(&["rm", "tree", "--yes"]);
+    assert_eq!((exit, &error["code"]), (2, &"is-folder".into()));
+    assert_eq!(alice.fail(&["rm", "three", "--yes"]).0, 10);
+    assert_eq!(alice.fail(&["rm", "tree/one", "--yes", "--max-price", "1grain"]).0, 15);
+    alice.ask(&["rm", "tree", "--recursive", "-n"]);
+    assert_eq!(alice.ask(&["ls"]).as_array().unwrap().len(), 2, "nothing was deleted");
+    let deleted = alice.ask(&["rm", "tree", "--recursive", "--yes"]);
+    assert_eq!(deleted["deleted"], serde_json::json!(["tree/one", "tree/two"]));
+    assert_eq!(alice.ask(&["ls"]).as_array().unwrap().len(), 0);
+}
