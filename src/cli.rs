@@ -4,6 +4,7 @@ use crate::commands;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,6 +87,8 @@ pub enum Command {
     Get(commands::get::GetArgs),
     /// List stored files
     Ls(commands::ls::LsArgs),
+    /// Pay for stored files for longer
+    Renew(commands::renew::RenewArgs),
     /// Delete stored files
     Rm(commands::rm::RmArgs),
     /// Bring a wallet and its files back from 24 words
@@ -146,13 +149,26 @@ fn dispatch(cli: Cli) -> Outcome {
     let context = Context::new(cli.global)?;
     match cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "holdfast", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "holdfast", &mut script);
+            print_all(&script)
         }
-        Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print_all(&page)
+        }
         Command::Config(command) => commands::config::run(&context, &command),
         Command::Genesis(command) => commands::genesis::run(&context, command),
         command => block_on(async move { tokio_dispatch(context, command).await }),
+    }
+}
+
+/// Someone who closed the pipe (`| head`) has read enough.
+fn print_all(bytes: &[u8]) -> Outcome {
+    match std::io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -166,6 +182,7 @@ async fn tokio_dispatch(context: Context, command: Command) -> Outcome {
         Command::Put(args) => commands::put::run(&context, args).await,
         Command::Get(args) => commands::get::run(&context, args).await,
         Command::Ls(args) => commands::ls::run(&context, args).await,
+        Command::Renew(args) => commands::renew::run(&context, args).await,
         Command::Rm(args) => commands::rm::run(&context, args).await,
         Command::Restore(args) => commands::restore::run(&context, args).await,
         Command::Audit(args) => commands::audit::run(&context, args).await,

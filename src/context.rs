@@ -184,11 +184,16 @@ impl Context {
     /// Has the name of what is to be destroyed typed; `Ok` only when it was.
     pub fn confirm_by_name(&self, verb: &str, name: &str) -> Result<(), Failure> {
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::new(Exit::Usage, "not-confirmed", format!("this would {verb} {name:?}, and nobody can be asked"))
-                .hint("agree beforehand with --yes"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "not-confirmed",
+                format!("this would {verb} {name:?}, and nobody can be asked"),
+            )
+            .hint("agree beforehand with --yes"));
         }
         let prompt = format!("This will {verb} it for good. Type {name:?} to go on");
-        let typed: String = dialoguer::Input::new().with_prompt(prompt).allow_empty(true).interact_text().map_err(Failure::other)?;
+        let typed: String =
+            dialoguer::Input::new().with_prompt(prompt).allow_empty(true).interact_text().map_err(Failure::other)?;
         if typed == name {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::ids;
-use holdfast_primitives::{ContractNo, RoundNo, TimeMs};
+use holdfast_primitives::{ContractNo, HolderNo, RoundNo, TimeMs};
 use holdfast_rpc::account::{MemberView, SegmentView};
 use holdfast_rpc::market::ContractView;
 use holdfast_rpc::{PAGE_ROWS_MAX, PageAsk};
@@ -15,6 +15,7 @@ pub struct Holdings {
     segments: BTreeMap<u32, SegmentView>,
     contracts: BTreeMap<ContractNo, ContractView>,
     online: BTreeSet<u32>,
+    accepting: BTreeSet<HolderNo>,
     round: RoundNo,
     now: TimeMs,
     round_ms: u64,
@@ -61,10 +62,12 @@ impl Holdings {
         let status = signer.rpc().chain_status().await?;
         let holders = ids::all_holders(signer.rpc()).await?;
         let online = holders.iter().filter(|holder| holder.online).map(|holder| holder.number.get());
+        let accepting = holders.iter().filter(|holder| holder.accepting).map(|holder| holder.number);
         let mut holdings = Self {
             segments: BTreeMap::new(),
             contracts: BTreeMap::new(),
             online: online.collect(),
+            accepting: accepting.collect(),
             round: status.round,
             now: status.time.time(),
             round_ms: signer.params().round_ms,
@@ -116,6 +119,31 @@ impl Holdings {
     /// When a round begins, about.
     pub fn time_of(&self, round: RoundNo) -> TimeMs {
         self.now.saturating_add(round.since(self.round).saturating_mul(self.round_ms))
+    }
+
+    /// The running round.
+    pub const fn round(&self) -> RoundNo {
+        self.round
+    }
+
+    /// Whether a holder takes new batches, and longer terms.
+    pub fn accepts(&self, holder: HolderNo) -> bool {
+        self.accepting.contains(&holder)
+    }
+
+    /// The contracts that pay for pieces of these segments, each once.
+    pub fn contracts_of(&self, ordinals: impl IntoIterator<Item = u32>) -> Vec<ContractView> {
+        let segments = ordinals.into_iter().filter_map(|ordinal| self.segments.get(&ordinal));
+        let stored = segments.flat_map(|segment| segment.members.iter().filter_map(|member| member.stored.as_ref()));
+        let numbers: BTreeSet<ContractNo> = stored.map(|stored| stored.contract).collect();
+        numbers.iter().filter_map(|number| self.contracts.get(number).cloned()).collect()
+    }
+
+    /// Reckons from here on as if a contract ended with `end_round`.
+    pub fn extend(&mut self, number: ContractNo, end_round: RoundNo) {
+        if let Some(contract) = self.contracts.get_mut(&number) {
+            contract.end_round = end_round;
+        }
     }
 
     /// How many more pieces of the worst of these segments may fail; negative when it cannot be rebuilt. `None` for none.

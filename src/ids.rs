@@ -62,8 +62,9 @@ pub async fn transaction(rpc: &RpcClient, text: &str) -> Result<TxId, Failure> {
     }
     match kind_of(rpc, text).await? {
         Some(kind) => Err(wrong_kind(text, &kind, expected)),
-        None => Err(Failure::usage(format!("{text} is not a transaction's id"))
-            .hint(format!("an id has 64 hexadecimal digits; its first {TX_DIGITS_MIN} or more do, if they name only one"))),
+        None => Err(Failure::usage(format!("{text} is not a transaction's id")).hint(format!(
+            "an id has 64 hexadecimal digits; its first {TX_DIGITS_MIN} or more do, if they name only one"
+        ))),
     }
 }
 

@@ -108,11 +108,10 @@ pub fn percent(part: Amount, whole: Amount) -> String {
     format!("{}.{:02} %", hundredths / 100, hundredths % 100)
 }
 
-/// What `storage` for `bytes` over `term_ms` comes to in the unit in which prices are stated, rounded up.
-pub fn per_gib_30_days(storage: Amount, bytes: u64, term_ms: u64) -> Amount {
+/// What `storage` for so many bytes times milliseconds comes to in the unit in which prices are stated, rounded up.
+pub fn per_gib_30_days(storage: Amount, byte_ms: u128) -> Amount {
     const GIB_30_DAYS: u128 = (1 << 30) * 30 * 24 * 3_600 * 1_000;
-    let part = u128::from(bytes.max(1)) * u128::from(term_ms.max(1));
-    let grains = u128::from(storage.get()).saturating_mul(GIB_30_DAYS).div_ceil(part);
+    let grains = u128::from(storage.get()).saturating_mul(GIB_30_DAYS).div_ceil(byte_ms.max(1));
     Amount::grains(u64::try_from(grains).unwrap_or(u64::MAX))
 }
 

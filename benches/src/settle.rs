@@ -169,6 +169,7 @@ impl Source<'_> {
             escrow: PRICE.checked_mul(u64::from(batches) * 100)?,
             first_round: RoundNo::new(0),
             end_round: RoundNo::new(100),
+            end_round_max: RoundNo::new(200),
             footprint: Bounded::new(vec![AccountNo::new(0)])?,
         })
     }

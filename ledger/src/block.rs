@@ -211,4 +211,13 @@ pub enum Event {
     },
     /// A round is settled.
     RoundSettled(RoundRecord),
+    /// A contract is paid for longer.
+    ContractExtended {
+        /// Its number.
+        contract: ContractNo,
+        /// The first round it no longer pays for.
+        end_round: RoundNo,
+        /// Prepaid for that.
+        added: Amount,
+    },
 }

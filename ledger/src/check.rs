@@ -3,6 +3,7 @@
 //! `TxEnvelope -> ShapedTx -> SoundTx`: signatures are verified many at a time, which halves their cost, so a shape that
 //! passed waits in a type of its own until its signatures have too.
 
+mod extend;
 mod register;
 pub(crate) mod signatures;
 pub(crate) mod standing;
@@ -12,9 +13,10 @@ use crate::params::Params;
 use crate::tx::{SignedTx, TxBody, TxEnvelope};
 use holdfast_por::{PROOF_VERSION, openings_digest};
 use holdfast_primitives::limits::TX_BYTES_MAX;
-use holdfast_primitives::{Amount, Signature, TxId, merkle};
+use holdfast_primitives::{Amount, ContractNo, Signature, TxId, merkle};
 use std::collections::BTreeSet;
 
+pub(crate) use extend::added;
 pub(crate) use register::{escrow, placement_counts};
 
 /// A transaction whose shape holds and whose signatures wait to be verified.
@@ -151,6 +153,7 @@ fn check_body(params: &Params, envelope: &TxEnvelope) -> Result<(), TxError> {
         TxBody::HolderUpdate { .. } => Ok(()),
         TxBody::Register(registration) => register::check(params, &tx.sender, registration),
         TxBody::Release { ordinals, catalog_head } => check_release(ordinals, catalog_head.is_some()),
+        TxBody::Extend { contracts, .. } => check_extend(contracts),
         TxBody::DeclareFaulty { batches } => check_declare(batches),
         TxBody::Prove { .. } => check_prove(envelope),
     }
@@ -175,6 +178,16 @@ fn check_release(ordinals: &[u32], has_catalog_head: bool) -> Result<(), TxError
     }
     match first_repeated(ordinals) {
         Some(&ordinal) => Err(TxError::ReleaseTwice { ordinal }),
+        None => Ok(()),
+    }
+}
+
+fn check_extend(contracts: &[ContractNo]) -> Result<(), TxError> {
+    if contracts.is_empty() {
+        return Err(TxError::ExtendNothing);
+    }
+    match first_repeated(contracts) {
+        Some(&contract) => Err(TxError::ExtendTwice { contract }),
         None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ mod register;
 pub use block::BlockError;
 pub use register::{PlacementRule, SegmentRule};
 
-use holdfast_primitives::{Address, Amount, Digest, Height, HolderNo, RoundNo};
+use holdfast_primitives::{Address, Amount, ContractNo, Digest, Height, HolderNo, RoundNo};
 use thiserror::Error;
 
 /// A rule that a transaction breaks, with the offending values.
@@ -91,6 +91,15 @@ pub enum TxError {
     ReleaseTwice {
         /// The owner's own number of it.
         ordinal: u32,
+    },
+    /// An extension of nothing.
+    #[error("an extension of nothing")]
+    ExtendNothing,
+    /// The same contract twice in one extension.
+    #[error("contract {contract} is extended twice")]
+    ExtendTwice {
+        /// The contract.
+        contract: ContractNo,
     },
     /// A declaration of nothing.
     #[error("a declaration of nothing")]
@@ -226,6 +235,54 @@ pub enum TxError {
         /// The owner's own number of it.
         ordinal: u32,
     },
+    /// No such contract.
+    #[error("there is no contract {contract}")]
+    UnknownContract {
+        /// Its number.
+        contract: ContractNo,
+    },
+    /// A contract that somebody else pays.
+    #[error("contract {contract} is not {sender}'s")]
+    ContractOfAnother {
+        /// The contract.
+        contract: ContractNo,
+        /// The sender.
+        sender: Address,
+    },
+    /// A contract without batches: it ended, or its owner let go of all of them.
+    #[error("contract {contract} is over")]
+    ContractOver {
+        /// The contract.
+        contract: ContractNo,
+    },
+    /// Not longer than it is.
+    #[error("contract {contract} ends with round {end_round}, {found} is no later")]
+    ExtendBackwards {
+        /// The contract.
+        contract: ContractNo,
+        /// The first round it does not pay for.
+        end_round: RoundNo,
+        /// Asked for.
+        found: RoundNo,
+    },
+    /// Longer than the holder offered when it was opened.
+    #[error("contract {contract} can be extended to round {limit}, not {found}: the holder offered no longer term")]
+    ExtendTooLong {
+        /// The contract.
+        contract: ContractNo,
+        /// The last end round that the quote allows.
+        limit: RoundNo,
+        /// Asked for.
+        found: RoundNo,
+    },
+    /// The contract's holder is leaving.
+    #[error("contract {contract} cannot be extended: holder {holder} takes nothing new")]
+    ExtendClosed {
+        /// The contract.
+        contract: ContractNo,
+        /// The holder.
+        holder: HolderNo,
+    },
     /// A declaration while lists are frozen.
     #[error("round {round} is pending: batches are declared faulty before a freeze")]
     RoundPending {
@@ -321,6 +378,8 @@ impl TxError {
             Self::Placement { rule, .. } => rule.code(),
             Self::ReleaseNothing => "release_nothing",
             Self::ReleaseTwice { .. } => "release_twice",
+            Self::ExtendNothing => "extend_nothing",
+            Self::ExtendTwice { .. } => "extend_twice",
             Self::DeclareNothing => "declare_nothing",
             Self::DeclareTwice { .. } => "declare_twice",
             Self::ProofSequence { .. } => "proof_sequence",
@@ -341,6 +400,12 @@ impl TxError {
             Self::WrongOrdinal { .. } => "wrong_ordinal",
             Self::UnknownSegment { .. } => "unknown_segment",
             Self::ReleasedAlready { .. } => "released_already",
+            Self::UnknownContract { .. } => "unknown_contract",
+            Self::ContractOfAnother { .. } => "contract_of_another",
+            Self::ContractOver { .. } => "contract_over",
+            Self::ExtendBackwards { .. } => "extend_backwards",
+            Self::ExtendTooLong { .. } => "extend_too_long",
+            Self::ExtendClosed { .. } => "extend_closed",
             Self::RoundPending { .. } => "round_pending",
             Self::UnknownSlot { .. } => "unknown_slot",
             Self::FaultyAlready { .. } => "faulty_already",

@@ -5,6 +5,7 @@
 //! the fees, the state is sealed. A transaction is checked against the state as the ones before it left it; only then
 //! does it change anything, and what was checked holds by construction: a broken precondition is a bug here and panics.
 
+mod extend;
 pub(crate) mod holder;
 pub(crate) mod ledger;
 mod prove;
@@ -104,6 +105,7 @@ impl Execution {
             TxBody::Release { ordinals, catalog_head } => {
                 release::execute(self, sender, ordinals, catalog_head.as_ref())
             }
+            TxBody::Extend { contracts, end_round } => extend::execute(self, sender, contracts, *end_round),
             TxBody::DeclareFaulty { batches } => holder::declare(self, sender, batches),
             TxBody::Prove { .. } => unreachable!("proofs pay no fee and returned above"),
         }

@@ -101,6 +101,8 @@ pub struct Contract {
     pub first_round: RoundNo,
     /// The first round it no longer pays for.
     pub end_round: RoundNo,
+    /// How far its owner may extend it at the same price: the longest term that the holder's quote offered.
+    pub end_round_max: RoundNo,
     /// The distinct heavy nodes that share the relay fee, in the order of the path.
     pub footprint: Bounded<AccountNo, FOOTPRINT_HOPS_MAX>,
 }

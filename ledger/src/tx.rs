@@ -5,11 +5,12 @@ use crate::statement::{Footprint, Quote, Receipt};
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::{BatchMeta, ProofPart};
 use holdfast_primitives::limits::{
-    LEAF_LOG2, MEMO_BYTES_MAX, PROOF_PART_BYTES_MAX, REGISTER_PLACEMENTS_MAX, REGISTER_SEGMENTS_MAX,
-    RELEASE_BATCHES_MAX, SEGMENT_BATCHES_MAX,
+    EXTEND_CONTRACTS_MAX, LEAF_LOG2, MEMO_BYTES_MAX, PROOF_PART_BYTES_MAX, REGISTER_PLACEMENTS_MAX,
+    REGISTER_SEGMENTS_MAX, RELEASE_BATCHES_MAX, SEGMENT_BATCHES_MAX,
 };
 use holdfast_primitives::{
-    Address, Amount, Bounded, ChainId, Digest, Height, Purpose, SecretKey, Signature, TxId, sha256_parts,
+    Address, Amount, Bounded, ChainId, ContractNo, Digest, Height, Purpose, RoundNo, SecretKey, Signature, TxId,
+    sha256_parts,
 };
 
 /// A transaction before its signature.
@@ -82,6 +83,13 @@ pub enum TxBody {
         part: ProofPart,
         /// Digest of the openings.
         openings_digest: Digest,
+    },
+    /// Pay contracts of the sender's for longer, at the price and with the batches that they have.
+    Extend {
+        /// The contracts.
+        contracts: Bounded<ContractNo, EXTEND_CONTRACTS_MAX>,
+        /// The first round that they no longer pay for, from now on.
+        end_round: RoundNo,
     },
 }
 

@@ -56,7 +56,8 @@ fn accounts_and_contracts_stay_small() {
         escrow: Amount::ZERO,
         first_round: RoundNo::new(1),
         end_round: RoundNo::new(2),
+        end_round_max: RoundNo::new(3),
         footprint: Bounded::new(vec![AccountNo::new(3); 4]).unwrap(),
     };
-    assert_eq!(bytes(&contract), 77);
+    assert_eq!(bytes(&contract), 85);
 }

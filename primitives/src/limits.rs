@@ -35,6 +35,8 @@ pub const REGISTER_PLACEMENTS_MAX: usize = 256;
 pub const REGISTER_BATCHES_MAX: usize = 6_144;
 /// Batches released or declared faulty by one transaction, at most.
 pub const RELEASE_BATCHES_MAX: usize = 4_096;
+/// Contracts extended by one transaction, at most.
+pub const EXTEND_CONTRACTS_MAX: usize = 4_096;
 /// Heavy nodes in one footprint, at most.
 pub const FOOTPRINT_HOPS_MAX: usize = 4;
 /// Bytes of the encrypted catalog head in an account.

@@ -6,7 +6,7 @@ use crate::holdings::{Holdings, PieceState, PieceView};
 use crate::output::{bytes, counted, table, time};
 use clap::Args;
 use holdfast_primitives::TimeMs;
-use holdfast_wallet::{Catalog, Link, Session, load_catalog};
+use holdfast_wallet::{Catalog, Link, Session, load_catalog_placed};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ struct Listed {
     bytes: u64,
     modified_ms: TimeMs,
     mode: u32,
-    /// Until when it can be read from pieces that are paid for, about; absent for an empty file.
+    /// Until when it, and the catalog that names it, can be read from pieces that are paid for; about.
     paid_until_ms: Option<TimeMs>,
     /// How many more pieces of its worst segment may fail; negative when it cannot be read.
     spare_pieces: Option<i64>,
@@ -38,9 +38,10 @@ struct Listed {
 pub async fn run(context: &Context, args: LsArgs) -> Outcome {
     let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
     let link = Link::connect(&session).await?;
-    let catalog = load_catalog(&session, &link).await;
+    let loaded = load_catalog_placed(&session, &link).await;
     link.close().await;
-    let files = listed(&catalog?, &Holdings::load(&session).await?, &args);
+    let (catalog, own) = loaded?;
+    let files = listed(&catalog, &own, &Holdings::load(&session).await?, &args);
     if files.is_empty() && args.pieces {
         return Err(Failure::new(Exit::NotFound, "no-such-file", format!("{} is not stored", args.name))
             .hint("holdfast ls shows what is stored"));
@@ -56,7 +57,8 @@ pub async fn run(context: &Context, args: LsArgs) -> Outcome {
     Ok(())
 }
 
-fn listed(catalog: &Catalog, holdings: &Holdings, args: &LsArgs) -> Vec<Listed> {
+/// Without the catalog, which lies in segments of its `own`, nobody finds a file, so it counts for every one of them.
+fn listed(catalog: &Catalog, own: &BTreeSet<u32>, holdings: &Holdings, args: &LsArgs) -> Vec<Listed> {
     let list = catalog.list(&args.name).map(|(path, file)| {
         let segments: BTreeSet<u32> = catalog.chunks_of(file).map(|chunk| chunk.at.segment).collect();
         Listed {
@@ -64,7 +66,7 @@ fn listed(catalog: &Catalog, holdings: &Holdings, args: &LsArgs) -> Vec<Listed> 
             bytes: file.meta.size,
             modified_ms: file.meta.modified,
             mode: file.meta.mode,
-            paid_until_ms: holdings.paid_until(segments.iter().copied()),
+            paid_until_ms: holdings.paid_until(segments.union(own).copied()),
             spare_pieces: holdings.spare(segments.iter().copied()),
             pieces: args.pieces.then(|| holdings.pieces(segments.iter().copied())),
         }

@@ -12,6 +12,7 @@ pub mod hold;
 pub mod ls;
 pub mod put;
 pub mod quote;
+pub mod renew;
 pub mod restore;
 pub mod rm;
 pub mod status;

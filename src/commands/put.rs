@@ -3,14 +3,17 @@
 use crate::cli::Spending;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::holdings::Holdings;
 use crate::output::{bytes, counted, per_gib_30_days, time};
 use crate::progress::{Pieces, Progress, ProgressArgs};
 use clap::Args;
 use holdfast_genesis::Price;
 use holdfast_primitives::Amount;
 use holdfast_wallet::{
-    Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog, paid_until, place,
+    Catalog, Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog,
+    paid_until, place,
 };
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -69,6 +72,7 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     let until = paid_until(session, link.now(), rounds);
     let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
     context.output.note(quote_text(&collected, &placed, &most, (until, session.params().round_ms), balance));
+    warn_of_short_catalog(context, session, &catalog, until).await?;
     if !agreed(context, &args.spending, &most, balance)? {
         let value = serde_json::json!({ "quote": most, "paid_until_ms": until, "balance": balance });
         context.output.result("nothing was stored", &value);
@@ -85,6 +89,26 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     let stored = put.run(collected.files, &tell).await?;
     progress.done(Some(Pieces { stored: stored.cost.batches, needed: stored.cost.batches }));
     report(context, &stored, size, count, until);
+    Ok(())
+}
+
+/// The catalog is stored anew with every put, for as long as that put pays.
+async fn warn_of_short_catalog(
+    context: &Context,
+    session: &Session,
+    catalog: &Catalog,
+    until: holdfast_primitives::TimeMs,
+) -> Outcome {
+    let holdings = Holdings::load(session).await?;
+    let segments_of = |file| catalog.chunks_of(file).map(|chunk| chunk.at.segment).collect::<BTreeSet<u32>>();
+    let longest = catalog.list("").filter_map(|(_, file)| holdings.paid_until(segments_of(file))).max();
+    if let Some(longest) = longest.filter(|longest| *longest > until) {
+        context.output.note(format!(
+            "warning     the list of files is stored anew with this, until {} only, though files are paid until {}:\n            `holdfast renew --for ...` afterwards brings it in line",
+            time(until),
+            time(longest)
+        ));
+    }
     Ok(())
 }
 
@@ -145,7 +169,10 @@ fn quote_text(
 
 /// What a price comes to for the bytes that are stored, spare pieces and padding included.
 pub fn price_text(storage: Amount, size: u64, term_ms: u64) -> String {
-    format!("{} per GiB per 30 days, spare pieces and padding included", per_gib_30_days(storage, size, term_ms))
+    format!(
+        "{} per GiB per 30 days, spare pieces and padding included",
+        per_gib_30_days(storage, u128::from(size) * u128::from(term_ms))
+    )
 }
 
 /// What quotes say of rounds that fail.

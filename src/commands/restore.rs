@@ -57,7 +57,8 @@ async fn restore(context: &Context, session: &Session, link: &Link, args: &Resto
         progress.done(None);
     }
     let verb = if args.to.is_some() { "restored" } else { "found" };
-    let text = format!("wallet  {}\n{verb} {}, {}", context.wallet_name(), counted(files.len() as u64, "file"), bytes(total));
+    let text =
+        format!("wallet  {}\n{verb} {}, {}", context.wallet_name(), counted(files.len() as u64, "file"), bytes(total));
     let value = serde_json::json!({ "wallet": context.wallet_name(), "address": session.address_text(), "files": files.iter().map(|(name, size)| serde_json::json!({ "name": name, "bytes": size })).collect::<Vec<_>>() });
     context.output.result(text, &value);
     Ok(())

@@ -137,9 +137,5 @@ fn confirmed(context: &Context, args: &RmArgs, names: &[String]) -> Result<bool,
 }
 
 fn report(names: &[String], released: usize) -> String {
-    format!(
-        "deleted {}; {} let go",
-        counted(names.len() as u64, "file"),
-        counted(released as u64, "segment")
-    )
+    format!("deleted {}; {} let go", counted(names.len() as u64, "file"), counted(released as u64, "segment"))
 }

@@ -32,8 +32,7 @@ pub async fn run(context: &Context, args: StatusArgs) -> Outcome {
     }
     let status = rpc.chain_status().await?;
     let latest = rpc.round_latest().await?;
-    let holders =
-        if args.short { Vec::new() } else { ids::all_holders(&rpc).await? };
+    let holders = if args.short { Vec::new() } else { ids::all_holders(&rpc).await? };
     let mut text = format!(
         "network   {} ({})\nchain     {}\nheight    {} at {}\nround     {} {}, next step due {}",
         status.network,

@@ -65,7 +65,7 @@ fn explain(error: HeavyError) -> Failure {
         HeavyError::Store(StoreError::OtherChain { .. }) => Failure::new(Exit::Failed, "other-chain", message)
             .hint("use the genesis file that this folder was made with, or another folder with --dir"),
         HeavyError::Store(StoreError::Format(_)) => Failure::new(Exit::Failed, "unknown-format", message)
-            .hint("a newer holdfast wrote it, or it is damaged: start the newest version, or choose another folder with --dir"),
+            .hint("another version of holdfast wrote it, or it is damaged: start that version, or choose another folder with --dir"),
         _ => Failure::new(Exit::Failed, "heavy-node", message),
     }
 }

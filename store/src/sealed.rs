@@ -45,6 +45,16 @@ pub enum SealedError {
         /// The newest version known here.
         supported: u32,
     },
+    /// It was written by an older release, and nothing turns it into what this one reads.
+    #[error("{path} has format {found}, this release reads from {oldest} on: use the release that wrote it")]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The oldest version known here.
+        oldest: u32,
+    },
 }
 
 /// One kind of sealed file.
@@ -54,6 +64,8 @@ pub(crate) struct Seal {
     pub(crate) magic: [u8; 8],
     /// The version that is written, and the newest that is read.
     pub(crate) version: u32,
+    /// The oldest that is read.
+    pub(crate) oldest: u32,
     /// Bytes of a payload, at most.
     pub(crate) payload_max: usize,
 }
@@ -100,6 +112,9 @@ impl Seal {
         let found = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
         if found > self.version {
             return Err(SealedError::Newer { path: path.to_owned(), found, supported: self.version });
+        }
+        if found < self.oldest {
+            return Err(SealedError::Older { path: path.to_owned(), found, oldest: self.oldest });
         }
         let length = u32::from_le_bytes([header[12], header[13], header[14], header[15]]) as usize;
         if length != payload.len() {

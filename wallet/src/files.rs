@@ -6,6 +6,7 @@ use crate::link::Link;
 use crate::session::Session;
 use futures::stream::{self, StreamExt as _};
 use holdfast_parcel::{Catalog, CatalogHead, CatalogLoad, Locator, PieceRead, SegmentInfo};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::Range;
 
@@ -14,19 +15,26 @@ const WINDOW_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Loads the owner's catalog; an empty one when nothing was ever stored.
 pub async fn load_catalog(session: &Session, link: &Link) -> Result<Catalog, WalletError> {
+    load_catalog_placed(session, link).await.map(|(catalog, _)| catalog)
+}
+
+/// As [`load_catalog`], with the segments that the catalog itself lies in: without them no file can be read.
+pub async fn load_catalog_placed(session: &Session, link: &Link) -> Result<(Catalog, BTreeSet<u32>), WalletError> {
+    let mut segments = BTreeSet::new();
     let head = session.account().await?.map(|account| account.catalog_head.0).unwrap_or_default();
     if head.is_empty() {
-        return Ok(Catalog::new());
+        return Ok((Catalog::new(), segments));
     }
     let head = CatalogHead::open(&head, session.keys(), &session.address())?;
     let fetcher = Fetcher::new(session, link);
     let mut fetch = head.fetch();
     loop {
         let wanted: Vec<Locator> = fetch.wanted().iter().map(|chunk| chunk.at).collect();
+        segments.extend(wanted.iter().map(|at| at.segment));
         let stored = fetcher.stored(&wanted, |segment| fetch.shape(segment)).await?;
         match fetch.supply(stored)? {
             CatalogLoad::Fetch(next) => fetch = next,
-            CatalogLoad::Ready(catalog) => return Ok(*catalog),
+            CatalogLoad::Ready(catalog) => return Ok((*catalog, segments)),
         }
     }
 }

@@ -24,7 +24,7 @@ pub use audit::{
 pub use collect::{Collected, LocalFile, collect, file_meta};
 pub use error::WalletError;
 pub use fetch::{Fetcher, ReadReport};
-pub use files::{load_catalog, read_file};
+pub use files::{load_catalog, load_catalog_placed, read_file};
 pub use holdfast_parcel::Catalog;
 pub use keystore::{Cost as KeystoreCost, Keystore, KeystoreError, Listed, write_private};
 pub use link::Link;

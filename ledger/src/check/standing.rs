@@ -1,7 +1,7 @@
 //! What only the state can tell about a transaction: whose turn it is, what the sender can pay, and whether what it asks
 //! for is there. Reads, never writes; admission and execution share it, so a block holds nothing that admission refuses.
 
-use crate::check::{SoundTx, escrow, placement_counts};
+use crate::check::{SoundTx, escrow, extend, placement_counts};
 use crate::error::{PlacementRule, TxError};
 use crate::records::{Account, Frozen, Holder, Member, Phase};
 use crate::state::State;
@@ -40,7 +40,7 @@ pub(crate) fn check(state: &State, height: Height, sound: &SoundTx, pending: &Pe
     if tx.sequence != pending.next_sequence {
         return Err(TxError::WrongSequence { expected: pending.next_sequence, found: tx.sequence });
     }
-    let cost = tx.fee.checked_add(locked_up(&tx.body)?).map_err(|_| TxError::CostOverflow)?;
+    let cost = tx.fee.checked_add(locked_up(state, &tx.body)?).map_err(|_| TxError::CostOverflow)?;
     let available = account.balance.saturating_sub(pending.reserved);
     if cost > available {
         return Err(TxError::BalanceTooLow { needed: cost, available });
@@ -50,7 +50,7 @@ pub(crate) fn check(state: &State, height: Height, sound: &SoundTx, pending: &Pe
 }
 
 /// What a body takes from the balance besides the fee.
-fn locked_up(body: &TxBody) -> Result<Amount, TxError> {
+fn locked_up(state: &State, body: &TxBody) -> Result<Amount, TxError> {
     match body {
         TxBody::Transfer { amount, .. } => Ok(*amount),
         TxBody::HolderJoin { deposit, .. } => Ok(*deposit),
@@ -62,6 +62,7 @@ fn locked_up(body: &TxBody) -> Result<Amount, TxError> {
                 sum.checked_add(escrow).map_err(|_| TxError::CostOverflow)
             })
         }
+        TxBody::Extend { contracts, end_round } => extend::added_in_all(state, contracts, *end_round),
         TxBody::Release { .. } | TxBody::DeclareFaulty { .. } | TxBody::Prove { .. } => Ok(Amount::ZERO),
     }
 }
@@ -87,6 +88,10 @@ fn check_body(
         TxBody::Register(register) => check_register(state, height, account, register),
         TxBody::Release { ordinals, .. } => {
             ordinals.iter().try_for_each(|ordinal| check_release(state, sender, *ordinal))
+        }
+        TxBody::Extend { contracts, end_round } => {
+            let by = (sender, account.address);
+            contracts.iter().try_for_each(|number| extend::check(state, by, *number, *end_round))
         }
         TxBody::DeclareFaulty { batches } => check_declare(state, account, batches),
     }

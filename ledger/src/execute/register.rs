@@ -54,6 +54,7 @@ fn open(
     let hops = placement.footprint.iter().map(|hop| heavy_node(state, &hop.node).expect("the check knew every hop"));
     let footprint = Bounded::new(hops.collect()).expect("a footprint's accounts are as few as its hops");
     let (holder, _) = state.holder_by_address(&terms.holder).expect("the check found the holder");
+    let rounds_max = state.params().contract_rounds_max;
     debit(state, owner, escrow);
     let record = state.holder_mut(holder);
     record.used_bytes += u64::from(batches) << terms.batch_log2;
@@ -69,6 +70,7 @@ fn open(
         escrow,
         first_round,
         end_round: first_round.saturating_add(u64::from(placement.rounds)),
+        end_round_max: first_round.saturating_add(u64::from(terms.rounds_max.min(rounds_max))),
         footprint,
     });
     execution.events.push(Event::ContractOpened { contract, owner, holder, batches, escrow });

@@ -4,7 +4,7 @@ use crate::market::{BLOCK_MS, HEAVY, Market, PRICE, key};
 use crate::signing::Deal;
 use holdfast_ledger::{Tx, TxBody, TxEnvelope};
 use holdfast_primitives::limits::TX_BYTES_MAX;
-use holdfast_primitives::{Amount, Bounded, decode_exact};
+use holdfast_primitives::{Amount, Bounded, ContractNo, RoundNo, decode_exact};
 use proptest::prelude::*;
 
 /// One transaction of every kind, each by someone who may send it now.
@@ -18,6 +18,10 @@ fn one_of_each(market: &mut Market) -> Vec<(&'static str, TxEnvelope)> {
     };
     let release = TxBody::Release { ordinals: Bounded::new(vec![0, 1]).unwrap(), catalog_head: Some(Bounded::empty()) };
     let declare = TxBody::DeclareFaulty { batches: Bounded::new(vec![(20, 0)]).unwrap() };
+    let extend = TxBody::Extend {
+        contracts: Bounded::new(vec![ContractNo::new(0), ContractNo::new(2)]).unwrap(),
+        end_round: RoundNo::new(12),
+    };
     vec![
         ("bob", market.transfer("bob", "alice", 7)),
         ("trudy", market.join("trudy")),
@@ -25,6 +29,7 @@ fn one_of_each(market: &mut Market) -> Vec<(&'static str, TxEnvelope)> {
         ("alice", market.register("alice", 20, 1, &[Deal::with("carol"), Deal::with("frank")])),
         ("alice", market.tx("alice", release)),
         ("dave", market.tx("dave", declare)),
+        ("alice", market.tx("alice", extend)),
         ("erin", market.proof("erin").pop().unwrap_or_else(|| market.transfer("erin", "bob", 1))),
     ]
 }
@@ -34,7 +39,7 @@ proptest! {
 
     #[test]
     fn a_bent_transaction_gets_an_answer(
-        which in 0usize..7,
+        which in 0usize..8,
         proving: bool,
         bends in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {

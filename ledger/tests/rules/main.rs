@@ -6,6 +6,7 @@ mod any_bytes;
 mod audits;
 mod blocks;
 mod disk;
+mod extensions;
 mod first_block;
 mod footprints;
 mod inclusion;

@@ -4,7 +4,7 @@ use crate::market::{HEAVY, Market, address, key};
 use crate::signing::Deal;
 use crate::standing;
 use holdfast_ledger::{NewBatch, NewSegment, Placement, Register, Tx, TxBody, TxEnvelope, TxError};
-use holdfast_primitives::{Amount, Bounded, Purpose};
+use holdfast_primitives::{Amount, Bounded, ContractNo, Purpose, RoundNo};
 use std::collections::BTreeSet;
 
 /// The code of a rule, and a transaction that breaks it and no earlier one.
@@ -90,6 +90,8 @@ pub const BREAKERS: &[Breaker] = &[
     ("quote_class", |market| in_placement(market, |placement| placement.quote.terms.batch_log2 = 21)),
     ("release_nothing", |market| release(market, &[])),
     ("release_twice", |market| release(market, &[0, 1, 0])),
+    ("extend_nothing", |market| extend(market, &[])),
+    ("extend_twice", |market| extend(market, &[0, 2, 0])),
     ("declare_nothing", |market| declare(market, &[])),
     ("declare_twice", |market| declare(market, &[(20, 1), (20, 1)])),
     ("proof_sequence", |market| prove(market, |tx| tx.sequence = 1)),
@@ -191,6 +193,11 @@ fn join(market: &Market, quota_bytes: u64, price: Amount, deposit: Amount) -> Tx
 
 fn release(market: &Market, ordinals: &[u32]) -> TxEnvelope {
     market.tx("alice", TxBody::Release { ordinals: Bounded::new(ordinals.to_vec()).unwrap(), catalog_head: None })
+}
+
+fn extend(market: &Market, contracts: &[u32]) -> TxEnvelope {
+    let contracts = contracts.iter().map(|number| ContractNo::new(*number)).collect();
+    market.tx("alice", TxBody::Extend { contracts: Bounded::new(contracts).unwrap(), end_round: RoundNo::new(20) })
 }
 
 fn declare(market: &Market, batches: &[(u8, u32)]) -> TxEnvelope {

@@ -3,7 +3,7 @@
 use crate::market::{Market, PRICE, STAKE, address};
 use crate::signing::Deal;
 use holdfast_ledger::{Tx, TxBody, TxEnvelope};
-use holdfast_primitives::{Amount, Bounded, RoundNo};
+use holdfast_primitives::{Amount, Bounded, ContractNo, RoundNo};
 
 pub type Breaker = (&'static str, fn(&mut Market) -> TxEnvelope);
 
@@ -75,6 +75,25 @@ pub const BREAKERS: &[Breaker] = &[
         let release_it = release(market, 1);
         market.block(vec![release_it]);
         release(market, 1)
+    }),
+    ("cost_overflow", |market| extend(market, "alice", 0, u64::MAX)),
+    ("unknown_contract", |market| extend(market, "alice", 3, 11)),
+    ("contract_of_another", |market| extend(market, "bob", 0, 11)),
+    ("contract_over", |market| {
+        let both = TxBody::Release { ordinals: Bounded::new(vec![0, 1]).unwrap(), catalog_head: None };
+        let release_both = market.tx("alice", both);
+        market.block(vec![release_both]);
+        extend(market, "alice", 0, 11)
+    }),
+    ("extend_backwards", |market| extend(market, "alice", 0, 10)),
+    // The quote offers a thousand rounds, the network allows a hundred.
+    ("extend_too_long", |market| extend(market, "alice", 0, 101)),
+    ("extend_closed", |market| {
+        let (price, deposit_add, deposit_take) = (PRICE, Amount::ZERO, Amount::ZERO);
+        let body = TxBody::HolderUpdate { quota_bytes: 1 << 30, price, accepting: false, deposit_add, deposit_take };
+        let close = market.tx("carol", body);
+        market.block(vec![close]);
+        extend(market, "alice", 0, 11)
     }),
     ("round_pending", |market| {
         market.freeze();
@@ -180,6 +199,11 @@ fn update(market: &Market, name: &str, quota_bytes: u64, deposit_take: Amount) -
 
 fn release(market: &Market, ordinal: u32) -> TxEnvelope {
     market.tx("alice", TxBody::Release { ordinals: Bounded::new(vec![ordinal]).unwrap(), catalog_head: None })
+}
+
+fn extend(market: &Market, name: &str, contract: u32, end_round: u64) -> TxEnvelope {
+    let contracts = Bounded::new(vec![ContractNo::new(contract)]).unwrap();
+    market.tx(name, TxBody::Extend { contracts, end_round: RoundNo::new(end_round) })
 }
 
 fn declare(market: &Market, name: &str, batch_log2: u8, slot: u32) -> TxEnvelope {

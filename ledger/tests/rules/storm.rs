@@ -7,7 +7,7 @@ use crate::oracle::{books, forecast};
 use crate::signing::Deal;
 use holdfast_ledger::{AdmittedTx, Applied, Event, FullBlock, Pending, Phase, TxBody, TxEnvelope, admit, check_block};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
-use holdfast_primitives::{Address, Amount, Bounded, Height, TimeMs, decode_exact};
+use holdfast_primitives::{Address, Amount, Bounded, ContractNo, Height, RoundNo, TimeMs, decode_exact};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Transactions of each seed; there are four.
 const STEPS: usize = 2_600;
 /// Kinds of [`Event`]; a storm meets them all.
-const EVENT_KINDS: usize = 17;
+const EVENT_KINDS: usize = 18;
 
 #[test]
 fn storm_one() {
@@ -106,6 +106,7 @@ impl Storm {
             40..60 => self.register(who),
             60..68 => self.release(who),
             68..73 => self.declare(who),
+            73..78 => self.extend(who),
             _ => self.proof_part(who),
         }
     }
@@ -179,6 +180,23 @@ impl Storm {
         let count = self.rng.random_range(1..=3);
         let ordinals = (0..count).map(|_| self.rng.random_range(0..=segments)).collect();
         self.finish(who, TxBody::Release { ordinals: Bounded::new(ordinals).unwrap(), catalog_head: None })
+    }
+
+    /// Mostly contracts of the sender's, mostly to a round that will do.
+    fn extend(&mut self, who: &str) -> TxEnvelope {
+        let state = &self.market.state;
+        let owner = state.account_by_address(&address(who)).map(|(number, _)| number);
+        let own: Vec<_> = state.iter_contracts().filter(|(_, contract)| Some(contract.owner) == owner).collect();
+        let last = own.iter().filter(|(_, contract)| contract.batches > 0).next_back();
+        let (number, end) =
+            last.map_or((ContractNo::new(0), RoundNo::new(1)), |(number, contract)| (*number, contract.end_round));
+        let mut contracts = vec![number];
+        if self.rng.random_ratio(1, 8) {
+            contracts.push(ContractNo::new(self.rng.random_range(0..40)));
+        }
+        let rounds = if self.rng.random_ratio(1, 8) { 5_000 } else { self.rng.random_range(0..5) };
+        let end_round = end.saturating_add(rounds);
+        self.finish(who, TxBody::Extend { contracts: Bounded::new(contracts).unwrap(), end_round })
     }
 
     fn declare(&mut self, who: &str) -> TxEnvelope {

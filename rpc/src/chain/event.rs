@@ -104,6 +104,18 @@ pub enum EventBody {
         #[schemars(with = "GrainText")]
         refund: Amount,
     },
+    /// A contract is paid for longer.
+    ContractExtended {
+        /// Its number.
+        #[schemars(with = "u32")]
+        contract: ContractNo,
+        /// The first round it no longer pays for.
+        #[schemars(with = "u64")]
+        end_round: RoundNo,
+        /// Prepaid for that.
+        #[schemars(with = "GrainText")]
+        added: Amount,
+    },
     /// One holder's list was frozen.
     HolderFrozen {
         /// Its number.
@@ -229,6 +241,9 @@ impl EventBody {
             }
             Event::SegmentReleased { segment } => Self::SegmentReleased { segment: *segment },
             Event::ContractEnded { contract, refund } => Self::ContractEnded { contract: *contract, refund: *refund },
+            Event::ContractExtended { contract, end_round, added } => {
+                Self::ContractExtended { contract: *contract, end_round: *end_round, added: *added }
+            }
             Event::HolderFrozen(row) => {
                 let (round, challenges) = (row.frozen.round, row.frozen.challenges);
                 Self::HolderFrozen { holder: row.number, round, challenges }

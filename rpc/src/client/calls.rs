@@ -15,7 +15,9 @@ use crate::market::{
     ContractView, HolderRef, HolderView, MarketApiClient as Market, NodeView, PricingView, QuoteAsk, QuoteView,
     SlotView,
 };
-use crate::round::{FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView};
+use crate::round::{
+    FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView,
+};
 use crate::text::{AddressText, HexBytes};
 use crate::tx::{TxApiClient as Tx, TxStatus, TxView};
 use crate::{Page, PageAsk};

@@ -185,6 +185,9 @@ pub struct ContractView {
     /// The first round it no longer pays for.
     #[schemars(with = "u64")]
     pub end_round: RoundNo,
+    /// How far its owner may extend it at the same price.
+    #[schemars(with = "u64")]
+    pub end_round_max: RoundNo,
     /// The heavy nodes that share the relay fee, in the order of the path.
     #[schemars(with = "Vec<u32>")]
     pub footprint: Vec<AccountNo>,
@@ -337,6 +340,7 @@ impl ContractView {
             escrow: contract.escrow,
             first_round: contract.first_round,
             end_round: contract.end_round,
+            end_round_max: contract.end_round_max,
             footprint: contract.footprint.to_vec(),
             raw: Raw::of(contract),
         }

@@ -1,7 +1,8 @@
 //! Answers of the `round` namespace. The rows of a round are events of the blocks that froze and settled it.
 
 use super::{
-    FaultView, FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiServer, RoundNotice, RunningView,
+    FaultView, FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiServer, RoundNotice,
+    RunningView,
 };
 use crate::backend::Backend;
 use crate::error::Failure;
@@ -133,7 +134,8 @@ fn of_holder(
         }
         _ => None,
     });
-    let sum = |amounts: &mut dyn Iterator<Item = Amount>| Amount::checked_sum(amounts).unwrap_or(Amount::grains(u64::MAX));
+    let sum =
+        |amounts: &mut dyn Iterator<Item = Amount>| Amount::checked_sum(amounts).unwrap_or(Amount::grains(u64::MAX));
     Some(HolderRoundView {
         round: record.round,
         frozen: Time::of(record.freeze_time),

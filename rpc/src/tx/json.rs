@@ -2,7 +2,7 @@
 
 use crate::text::{AddressText, GrainText, Hex16, Hex32, Hex64, HexBytes, Raw};
 use holdfast_ledger::{Placement, Register, SignedTx, TxBody};
-use holdfast_primitives::{Amount, Height, NetworkPrefix, RequestId, RoundNo, Signature, TxId};
+use holdfast_primitives::{Amount, ContractNo, Height, NetworkPrefix, RequestId, RoundNo, Signature, TxId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,15 @@ pub enum TxBodyView {
         /// Whether the catalog head was replaced.
         catalog_head: bool,
     },
+    /// Pay contracts for longer.
+    Extend {
+        /// The contracts.
+        #[schemars(with = "Vec<u32>")]
+        contracts: Vec<ContractNo>,
+        /// The first round that they no longer pay for.
+        #[schemars(with = "u64")]
+        end_round: RoundNo,
+    },
     /// A holder's word that batches of its are broken.
     DeclareFaulty {
         /// The batches.
@@ -176,6 +185,7 @@ pub(crate) const fn kind_of(body: &TxBody) -> &'static str {
         TxBody::HolderUpdate { .. } => "holder_update",
         TxBody::Register(_) => "register",
         TxBody::Release { .. } => "release",
+        TxBody::Extend { .. } => "extend",
         TxBody::DeclareFaulty { .. } => "declare_faulty",
         TxBody::Prove { .. } => "prove",
     }
@@ -225,6 +235,9 @@ impl TxBodyView {
             TxBody::Register(register) => Self::register(register, prefix),
             TxBody::Release { ordinals, catalog_head } => {
                 Self::Release { ordinals: ordinals.to_vec(), catalog_head: catalog_head.is_some() }
+            }
+            TxBody::Extend { contracts, end_round } => {
+                Self::Extend { contracts: contracts.to_vec(), end_round: *end_round }
             }
             TxBody::DeclareFaulty { batches } => Self::DeclareFaulty {
                 batches: batches.iter().map(|&(batch_log2, slot)| BatchPlace { batch_log2, slot }).collect(),

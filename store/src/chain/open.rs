@@ -12,7 +12,13 @@ use std::path::Path;
 use std::sync::{Mutex, RwLock};
 
 /// Marks a directory as a chain database and names its chain.
-pub(crate) const CHAIN_SEAL: Seal = Seal { magic: *b"hf-chain", version: FORMAT_VERSION, payload_max: ChainId::BYTES };
+pub(crate) const CHAIN_SEAL: Seal = Seal {
+    magic: *b"hf-chain",
+    version: FORMAT_VERSION,
+    // Contracts of version 1 lack a field that the state root hashes: no migration could keep a chain's headers true.
+    oldest: 2,
+    payload_max: ChainId::BYTES,
+};
 
 impl ChainDb {
     /// Opens the chain database in `directory`, or makes one there that holds the genesis state.

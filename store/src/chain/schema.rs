@@ -11,8 +11,8 @@ use holdfast_primitives::{
     BlockHash, Bounded, Certificate, Digest, Height, HolderNo, RoundNo, StateRoot, TxId, ValidatorSet,
 };
 
-/// The version of this schema. A database of a newer one is refused, of an older one migrated on open.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// The version of this schema. A database of another one is refused, unless it can be migrated on open.
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Bytes of any one value, at most; what is longer was not written by us.
 pub(crate) const VALUE_BYTES_MAX: usize = 2 * BLOCK_BYTES_MAX;
 

@@ -30,9 +30,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Marks a directory as a vault.
-pub(crate) const VAULT_SEAL: Seal = Seal { magic: *b"hf-vault", version: 1, payload_max: 0 };
+pub(crate) const VAULT_SEAL: Seal = Seal { magic: *b"hf-vault", version: 1, oldest: 1, payload_max: 0 };
 /// A batch's head.
-pub(crate) const HEAD_SEAL: Seal = Seal { magic: *b"hf-batch", version: 1, payload_max: 256 };
+pub(crate) const HEAD_SEAL: Seal = Seal { magic: *b"hf-batch", version: 1, oldest: 1, payload_max: 256 };
 
 /// Whose a batch is and until when it may wait for its registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

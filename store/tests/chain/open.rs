@@ -46,16 +46,20 @@ fn another_chain_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_a_torn_one_named() {
+fn a_newer_or_older_format_is_refused_and_a_torn_one_named() {
     let directory = tempfile::tempdir().unwrap();
     let genesis = genesis("store");
     drop(ChainDb::open(directory.path(), &genesis).unwrap());
     let path = directory.path().join("FORMAT");
     let whole = fs::read(&path).unwrap();
-    write_sealed(&path, &whole, |bytes| bytes[8] = 2);
+    write_sealed(&path, &whole, |bytes| bytes[8] = 3);
     let error = ChainDb::open(directory.path(), &genesis).unwrap_err();
-    assert!(matches!(&error, StoreError::Format(SealedError::Newer { found: 2, supported: 1, .. })), "{error}");
+    assert!(matches!(&error, StoreError::Format(SealedError::Newer { found: 3, supported: 2, .. })), "{error}");
     assert!(error.to_string().contains("use a newer release"), "{error}");
+
+    write_sealed(&path, &whole, |bytes| bytes[8] = 1);
+    let error = ChainDb::open(directory.path(), &genesis).unwrap_err();
+    assert!(matches!(&error, StoreError::Format(SealedError::Older { found: 1, oldest: 2, .. })), "{error}");
 
     let mut flipped = whole.clone();
     flipped[20] ^= 1;

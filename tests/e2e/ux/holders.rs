@@ -51,7 +51,10 @@ fn a_holder_sees_what_it_earned_and_why_it_was_fined_and_leaves_with_its_money()
     assert_eq!(holder.said["accepting"], true);
 
     let left = alice.ask(&["hold", "exit", "--dir", &dir, "--yes"]);
-    assert_eq!((&left["left"], &left["holder"]["accepting"], &left["holder"]["free"]), (&false.into(), &false.into(), &"0".into()));
+    assert_eq!(
+        (&left["left"], &left["holder"]["accepting"], &left["holder"]["free"]),
+        (&false.into(), &false.into(), &"0".into())
+    );
     assert_eq!(grains(&left["holder"]["deposit"]), grains(&left["holder"]["bond"]) + grains(&left["holder"]["locked"]));
     holder.kill();
     let holder = start(&dir, &rpc(&network), &[]).unwrap();
@@ -80,7 +83,8 @@ fn leaving_needs_a_holders_key() {
     let folder = tempfile::tempdir().unwrap();
     let network = network(folder.path(), 1);
     let alice = rich(folder.path(), "alice", &network);
-    let (dir, stranger) = (folder.path().join("none").display().to_string(), folder.path().join("new").display().to_string());
+    let (dir, stranger) =
+        (folder.path().join("none").display().to_string(), folder.path().join("new").display().to_string());
     assert_eq!(alice.fail(&["hold", "exit", "--dir", &dir, "--yes"]).1["code"], "no-holder-key");
     assert!(!folder.path().join("none").exists(), "looking makes no key");
     alice.ask(&["hold", "address", "--dir", &stranger]);

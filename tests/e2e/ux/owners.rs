@@ -64,3 +64,36 @@ fn deleting_asks_for_agreement_and_for_folders_by_name() {
     assert_eq!(deleted["deleted"], serde_json::json!(["tree/one", "tree/two"]));
     assert_eq!(alice.ask(&["ls"]).as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn a_file_is_renewed_before_its_term_is_over_and_outlives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(folder.path(), 6);
+    let alice = rich(folder.path(), "alice", &network);
+    let (file, out) = (folder.path().join("file"), folder.path().join("out"));
+    std::fs::write(&file, noise(500_000, 9)).unwrap();
+    alice.ask(&["put", file.to_str().unwrap(), "--for", "20s", "--yes"]);
+    let until = |name: &str| alice.ask(&["ls", name])[0]["paid_until_ms"].as_u64().unwrap();
+    let first = until("file");
+    assert_eq!(alice.fail(&["renew", "nothing", "--yes"]).0, 10);
+    assert_eq!(alice.fail(&["renew", "--for", "1h"]).1["code"], "not-confirmed");
+    assert_eq!(alice.fail(&["renew", "--for", "1h", "--yes", "--max-price", "1grain"]).0, 15);
+    let quote = alice.ask(&["renew", "file", "--for", "1h", "-n"])["quote"].clone();
+    assert_eq!(grains(&quote["total"]), grains(&quote["storage"]) + grains(&quote["fee"]));
+    let before = grains(&alice.ask(&["wallet", "balance"])["balance"]);
+    let renewed = alice.ask(&["renew", "file", "--for", "1h", "--yes"])["renewed"].clone();
+    assert_eq!(grains(&alice.ask(&["wallet", "balance"])["balance"]), before - grains(&renewed["total"]));
+    assert!(until("file") > first + 3_000_000, "an hour instead of seconds");
+    wait_for("the first term is over", || {
+        let time = alice.ask(&["status", "--short"])["chain"]["time"]["ms"].as_u64().unwrap();
+        (time > first + 8_000).then_some(())
+    });
+    alice.ask(&["get", "file", "--out", out.to_str().unwrap()]);
+    assert_eq!(std::fs::read(&out).unwrap(), noise(500_000, 9));
+
+    // The catalog is stored anew with every put: what is stored for a short time shortens what all files are paid for.
+    alice.ask(&["put", file.to_str().unwrap(), "--as", "brief", "--for", "40s", "--yes"]);
+    assert!(until("file") < first + 3_000_000);
+    alice.ask(&["renew", "--for", "1h", "--yes"]);
+    assert!(until("file") > first + 3_000_000 && until("brief") > first + 3_000_000);
+}

@@ -207,6 +207,7 @@ fn contract(price: u64) -> Contract {
         escrow: Amount::ZERO,
         first_round: RoundNo::new(0),
         end_round: RoundNo::new(9),
+        end_round_max: RoundNo::new(90),
         footprint: Bounded::new(vec![AccountNo::new(0)]).unwrap(),
     }
 }

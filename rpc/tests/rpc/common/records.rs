@@ -169,6 +169,7 @@ fn contract(number: u32) -> Contract {
         escrow: Amount::grains(99_000),
         first_round: RoundNo::new(0),
         end_round: RoundNo::new(100),
+        end_round_max: RoundNo::new(200),
         footprint: Bounded::new(vec![AccountNo::new(3)]).unwrap(),
     }
 }

@@ -363,6 +363,7 @@ fn history() -> Vec<(Vec<SignedTx>, Vec<Event>)> {
                 Event::ContractOpened { contract, owner, holder, batches: 1, escrow: Amount::grains(100_000) },
                 Event::SegmentRegistered { segment, owner, ordinal: 0 },
                 Event::SegmentReleased { segment },
+                Event::ContractExtended { contract, end_round: RoundNo::new(150), added: Amount::grains(50_000) },
                 Event::ContractEnded { contract, refund: Amount::grains(99_000) },
             ],
         ),
