@@ -132,7 +132,11 @@ impl Command {
 
 /// Reads the command line, runs the command, reports how it ended.
 pub fn run() -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args().any(|word| word == "--json") => return misused(&error),
+        Err(error) => error.exit(),
+    };
     // Whoever reads progress as lines of JSON reads errors and results as JSON too.
     cli.global.json |= cli.command.json_progress();
     let json = cli.global.json;
@@ -162,6 +166,15 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Genesis(command) => commands::genesis::run(&context, command),
         command => block_on(async move { tokio_dispatch(context, command).await }),
     }
+}
+
+/// A wrong command line, for programs: what clap says first, and where to look.
+fn misused(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let failure = Failure::usage(message).hint("holdfast --help, or --help after the command");
+    failure.report(true);
+    ExitCode::from(failure.exit as u8)
 }
 
 /// Someone who closed the pipe (`| head`) has read enough.

@@ -13,6 +13,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line makes no sense.
     Usage = 2,
+    /// Some of it was done, some was not.
+    Partial = 3,
     /// What was asked for does not exist.
     NotFound = 10,
     /// Not enough money.

@@ -121,6 +121,16 @@ pub fn time(at: TimeMs) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| at.to_string(), |stamp| format!("{stamp:.0}"))
 }
 
+/// `2026-11-21T10:52:00Z (in 3m)`, seen from this machine's clock.
+pub fn when(at: TimeMs) -> String {
+    let now = holdfast_node::now();
+    let relative = match (at.since(now), now.since(at)) {
+        (0, ago) => format!("{} ago", duration_ms(ago)),
+        (ahead, _) => format!("in {}", duration_ms(ahead)),
+    };
+    format!("{} ({relative})", time(at))
+}
+
 /// `3 minutes`, rounded to what people say.
 pub fn duration_ms(milliseconds: u64) -> String {
     let seconds = milliseconds.div_ceil(1000);

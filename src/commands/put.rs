@@ -4,7 +4,7 @@ use crate::cli::Spending;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::holdings::Holdings;
-use crate::output::{bytes, counted, per_gib_30_days, time};
+use crate::output::{bytes, counted, per_gib_30_days, when};
 use crate::progress::{Pieces, Progress, ProgressArgs};
 use clap::Args;
 use holdfast_genesis::Price;
@@ -105,8 +105,8 @@ async fn warn_of_short_catalog(
     if let Some(longest) = longest.filter(|longest| *longest > until) {
         context.output.note(format!(
             "warning     the list of files is stored anew with this, until {} only, though files are paid until {}:\n            `holdfast renew --for ...` afterwards brings it in line",
-            time(until),
-            time(longest)
+            when(until),
+            when(longest)
         ));
     }
     Ok(())
@@ -126,7 +126,7 @@ fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: ho
         bytes(stored.cost.stored_bytes),
         stored.cost.storage,
         stored.fees,
-        time(until)
+        when(until)
     );
     // A script that asked for an id gets the id.
     let text = if stored.pending.is_some() { ending } else { text };
@@ -161,7 +161,7 @@ fn quote_text(
         most.relay_fee,
         most.fee,
         most.total,
-        time(until),
+        when(until),
         balance,
         balance.saturating_sub(most.total)
     )

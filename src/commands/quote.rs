@@ -3,7 +3,7 @@
 use crate::commands::put::{GIVEN_BACK, files_of, names, rounds_for};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{bytes, counted, time};
+use crate::output::{bytes, counted, when};
 use clap::Args;
 use holdfast_primitives::{Amount, TimeMs};
 use holdfast_rpc::market::{QuoteAsk, QuoteView};
@@ -87,6 +87,6 @@ fn text(quoted: &Quoted, size: u64) -> String {
         quote.relay_fee,
         quote.tx_fee,
         quote.total,
-        time(quoted.paid_until_ms)
+        when(quoted.paid_until_ms)
     )
 }

@@ -5,7 +5,7 @@ use crate::commands::put::{affordable, rounds_for};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::holdings::Holdings;
-use crate::output::{counted, per_gib_30_days, time};
+use crate::output::{counted, per_gib_30_days, when};
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_primitives::limits::EXTEND_CONTRACTS_MAX;
@@ -65,7 +65,7 @@ pub async fn run(context: &Context, args: RenewArgs) -> Outcome {
     let rounds = rounds_for(args.term, session.params().round_ms);
     let plan = plan(&session, &segments, rounds).await?;
     if plan.extend.is_empty() {
-        let until = plan.paid_until_ms.map_or_else(|| "no time".to_owned(), time);
+        let until = plan.paid_until_ms.map_or_else(|| "no time".to_owned(), when);
         context.output.result(format!("nothing to extend: paid until {until}{}", stays_text(&plan)), &plan);
         return Ok(());
     }
@@ -143,7 +143,7 @@ fn why_it_stays(holdings: &Holdings, contract: &ContractView, wanted: RoundNo) -
     if !holdings.accepts(contract.holder) {
         return Some(format!("holder {} takes nothing new", contract.holder));
     }
-    let offered = time(holdings.time_of(contract.end_round_max));
+    let offered = when(holdings.time_of(contract.end_round_max));
     (contract.end_round_max < wanted).then(|| format!("holder {} offered no term beyond {offered}", contract.holder))
 }
 
@@ -169,7 +169,7 @@ async fn extend(context: &Context, session: &Session, plan: &Plan, no_wait: bool
         }
         sent.push(prepared.id());
     }
-    let until = plan.paid_until_ms.map_or_else(String::new, |until| format!(" until {}", time(until)));
+    let until = plan.paid_until_ms.map_or_else(String::new, |until| format!(" until {}", when(until)));
     let text = match (no_wait, sent.last()) {
         (true, Some(id)) => id.to_string(),
         _ => format!(
@@ -187,7 +187,7 @@ async fn extend(context: &Context, session: &Session, plan: &Plan, no_wait: bool
 
 fn quote_text(plan: &Plan, balance: Amount) -> String {
     let at = |until: Option<TimeMs>| match until {
-        Some(until) if until.get() > 0 => time(until),
+        Some(until) if until.get() > 0 => when(until),
         _ => "over".to_owned(),
     };
     format!(

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::ids;
-use crate::output::{bytes, counted, duration_ms, table};
+use crate::output::{bytes, counted, duration_ms, table, when};
 use clap::Args;
 use holdfast_primitives::Height;
 use holdfast_rpc::RpcClient;
@@ -42,7 +42,7 @@ pub async fn run(context: &Context, args: StatusArgs) -> Outcome {
         status.time.rfc3339,
         status.round,
         phase_text(status.phase),
-        status.due.rfc3339
+        when(status.due.time())
     );
     if let Some(record) = &latest {
         text += &format!(

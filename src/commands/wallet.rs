@@ -6,7 +6,7 @@ use crate::ids;
 use crate::output::table;
 use clap::{Args, Subcommand};
 use holdfast_primitives::{Amount, NetworkPrefix};
-use holdfast_rpc::AddressText;
+use holdfast_rpc::{AddressText, RpcClient};
 use holdfast_wallet::{KeystoreCost, Session, Words};
 use std::io::{IsTerminal as _, Read as _};
 
@@ -138,8 +138,9 @@ fn list(context: &Context) -> Outcome {
 }
 
 async fn balance(context: &Context, address: Option<String>) -> Outcome {
-    let address = address_text(&own_or(context, address)?)?;
-    let account = context.rpc()?.find_account(address).await?;
+    let rpc = context.rpc()?;
+    let address = address_of(context, &rpc, address).await?;
+    let account = rpc.find_account(address).await?;
     let (balance, sequence) = account.map_or((Amount::ZERO, 0), |account| (account.balance, account.sequence));
     let value = serde_json::json!({ "address": address, "balance": balance, "sequence": sequence });
     context.output.result(format!("{address}\n{balance}"), &value);
@@ -170,8 +171,8 @@ async fn send(context: &Context, args: SendArgs) -> Outcome {
 }
 
 async fn faucet(context: &Context, to: Option<String>, no_wait: bool) -> Outcome {
-    let address = address_text(&own_or(context, to)?)?;
     let rpc = context.rpc()?;
+    let address = address_of(context, &rpc, to).await?;
     let amount = rpc.dev_faucet_limit().await?.per_call;
     let tx = rpc.dev_faucet(address, amount).await?;
     if no_wait {
@@ -184,16 +185,14 @@ async fn faucet(context: &Context, to: Option<String>, no_wait: bool) -> Outcome
     Ok(())
 }
 
-fn address_text(text: &str) -> Result<AddressText, Failure> {
-    AddressText::parse(text).map_err(|error| Failure::usage(error.to_string()))
-}
-
 /// The given address, or the wallet's own (no password is needed to know it).
-fn own_or(context: &Context, address: Option<String>) -> Result<String, Failure> {
-    match address {
-        Some(address) => Ok(address),
-        None => Ok(context.keystore().show(context.wallet_name())?.address),
-    }
+async fn address_of(context: &Context, rpc: &RpcClient, given: Option<String>) -> Result<AddressText, Failure> {
+    let text = match given {
+        Some(given) => given,
+        None => context.keystore().show(context.wallet_name())?.address,
+    };
+    let prefix = rpc.chain_status().await?.network;
+    Ok(AddressText::new(ids::address(rpc, &text, prefix).await?, prefix))
 }
 
 fn refuse_existing(context: &Context) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::ids;
-use crate::output::{bytes, counted, time};
+use crate::output::{bytes, counted, when};
 use holdfast_ledger::Params;
 use holdfast_primitives::{Amount, RoundNo, TimeMs};
 use holdfast_rpc::market::{ContractView, HolderRef, HolderView};
@@ -122,7 +122,7 @@ fn text(earnings: &Earnings) -> String {
         None => String::new(),
     };
     let until = match earnings.until_ms {
-        Some(until) => format!(" until about {}, if every round is proved", time(until)),
+        Some(until) => format!(" until about {}, if every round is proved", when(until)),
         None => String::new(),
     };
     let state = match (holder.accepting, holder.used_bytes) {

@@ -7,7 +7,7 @@ use super::earnings::{self, Earnings};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ids;
-use crate::output::{counted, time};
+use crate::output::{counted, when};
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_node::load_identity;
@@ -204,7 +204,7 @@ fn report(after: &Earnings, returned: Amount, dir: &Path) -> String {
             dir.display()
         );
     }
-    let until = after.until_ms.map_or_else(String::new, |until| format!(", until about {}", time(until)));
+    let until = after.until_ms.map_or_else(String::new, |until| format!(", until about {}", when(until)));
     format!(
         "holder {} takes nothing new; {returned} of its deposit came back.\n{} stays for {}{until}. Keep it running till then: it is paid for every round, and fined for every one it misses.\nThen `holdfast hold exit --dir {}` takes out the rest.",
         holder.number,

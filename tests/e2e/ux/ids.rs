@@ -37,6 +37,9 @@ fn ids_are_taken_by_their_beginning_and_named_when_they_are_of_another_kind() {
     wrong(&["tx", "wait", &block], "the hash of block");
     wrong(&["tx", "show", &chain], "the chain's id");
     wrong(&["wallet", "send", &tx, "1HOLD", "--yes"], "a transaction's id; an address of devnet was expected");
+    wrong(&["wallet", "balance", &tx], "a transaction's id");
+    let (exit, usage) = alice.fail(&["tx", "show"]);
+    assert_eq!((exit, &usage["code"]), (2, &"usage".into()), "{usage}");
     assert_eq!(alice.fail(&["tx", "show", "00000000"]).1["code"], "unknown-id");
     assert_eq!(alice.fail(&["hold", "earnings", "nobody"]).0, 10);
     // The beginning of an address is not enough where money goes.
