@@ -138,7 +138,8 @@ pub fn duration_ms(milliseconds: u64) -> String {
         0..120 => seconds,
         120..7_200 => seconds - seconds % 60,
         7_200..172_800 => seconds - seconds % 3_600,
-        _ => seconds - seconds % 86_400,
+        // Months and years of other lengths than people's say less than days.
+        _ => return format!("{} days", thousands(seconds / 86_400)),
     };
     humantime::format_duration(std::time::Duration::from_secs(rounded)).to_string()
 }

@@ -93,7 +93,7 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
 }
 
 /// The catalog is stored anew with every put, for as long as that put pays.
-async fn warn_of_short_catalog(
+pub async fn warn_of_short_catalog(
     context: &Context,
     session: &Session,
     catalog: &Catalog,
@@ -149,7 +149,7 @@ fn quote_text(
     let layout = placed.layout;
     let term_ms = round_ms.saturating_mul(u64::from(placed.rounds));
     format!(
-        "file        {}\nsize        {}\nstored as   segments of {} pieces of {}, any {} of which rebuild one; at most {}\nprice       {} at most\nstorage     {} at most, relay fee {} included\nfee         {} at most\ntotal       {} at most\npaid until  {}\nbalance     {}, {} after\n{GIVEN_BACK}",
+        "file        {}\nsize        {}\nstored as   segments of {} pieces of {}, any {} of which rebuild one; at most {}\nprice       {}\nstorage     {} at most, relay fee {} included\nfee         {} at most\ntotal       {} at most\npaid until  {}\nbalance     {}, {} after\n{GIVEN_BACK}",
         names(collected),
         bytes(collected.bytes()),
         layout.batches(),

@@ -1,14 +1,14 @@
 //! `holdfast rm`: delete stored files. Dropping a chunk's key deletes it; segments in which nothing lives are let go.
 
 use crate::cli::Spending;
-use crate::commands::put::{affordable, rounds_for};
+use crate::commands::put::{affordable, rounds_for, warn_of_short_catalog};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::counted;
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_primitives::Bounded;
-use holdfast_wallet::{Catalog, Link, Put, Session, Terms, WalletError, load_catalog, place};
+use holdfast_wallet::{Catalog, Link, Put, Session, Terms, WalletError, load_catalog, paid_until, place};
 
 #[derive(Debug, Args)]
 pub struct RmArgs {
@@ -55,6 +55,8 @@ async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) ->
     let most = placed.cost(session, placed.segments_max)?;
     let balance = session.balance().await?;
     context.output.note(format!("storing the changed catalog costs {} at most", most.total));
+    let until = paid_until(session, link.now(), terms.rounds);
+    warn_of_short_catalog(context, session, &catalog, until).await?;
     affordable(&args.spending, most.total, balance)?;
     if !confirmed(context, args, &names)? {
         context.output.result("nothing was deleted", &serde_json::json!({ "quote": most, "would_delete": names }));
