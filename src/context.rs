@@ -6,7 +6,7 @@ use crate::output::Output;
 use etcetera::BaseStrategy as _;
 use holdfast_primitives::NetworkPrefix;
 use holdfast_rpc::RpcClient;
-use holdfast_wallet::{Keystore, Words};
+use holdfast_wallet::{Keystore, Session, Turn, Words};
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,30 @@ impl Context {
         keystore.show(name)?;
         let password = self.password(&format!("Password of wallet {name}"), false)?;
         Ok(keystore.open(name, &password)?)
+    }
+
+    /// The wallet at work: opened with its password, and alone until the session ends.
+    pub async fn session(&self) -> Result<Session, Failure> {
+        self.session_of(&self.unlock()?).await
+    }
+
+    /// As [`Context::session`], for words that are known already.
+    pub async fn session_of(&self, words: &Words) -> Result<Session, Failure> {
+        let turn = self.turn().await?;
+        Ok(Session::connect(self.rpc_url(), words, turn).await?)
+    }
+
+    /// Waits until no other command acts for the wallet, and says so if it takes waiting.
+    async fn turn(&self) -> Result<Turn, Failure> {
+        let (keystore, name, output) = (self.keystore(), self.wallet_name().to_owned(), self.output);
+        let (taken, turn) = tokio::sync::oneshot::channel();
+        // A thread of its own: whoever interrupts the waiting would have to wait for a thread of the runtime.
+        std::thread::spawn(move || {
+            let waiting = || output.note(format!("waiting for another command of wallet {name} to end"));
+            // When nobody wants it any more, the turn is dropped here.
+            let _ = taken.send(keystore.take_turn(&name, waiting));
+        });
+        Ok(turn.await.map_err(Failure::other)??)
     }
 
     /// The wallet's password: from a file, a command, or asked. Never from a flag.

@@ -8,7 +8,7 @@ use crate::output::{bytes, percent, table, thousands};
 use clap::{Args, Subcommand};
 use holdfast_primitives::{ChainId, Height, RoundNo};
 use holdfast_wallet::{
-    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, Session, WalletError,
+    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, WalletError,
     load_catalog, replay_chain,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -297,7 +297,7 @@ fn show(context: &Context, verdict: &RoundVerdict) {
 
 async fn file(context: &Context, trusted: Option<ChainId>, name: &str) -> Outcome {
     let mut auditor = auditor(context, trusted).await?;
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let session = context.session().await?;
     let link = Link::connect(&session).await?;
     let catalog = load_catalog(&session, &link).await;
     link.close().await;

@@ -36,7 +36,7 @@ pub struct Source<'a> {
 }
 
 pub async fn run(context: &Context, args: GetArgs) -> Outcome {
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let session = context.session().await?;
     let link = Link::connect(&session).await?;
     let outcome = get(context, &session, &link, &args).await;
     link.close().await;

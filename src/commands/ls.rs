@@ -6,7 +6,7 @@ use crate::holdings::{Holdings, PieceState, PieceView};
 use crate::output::{bytes, counted, table, time};
 use clap::Args;
 use holdfast_primitives::TimeMs;
-use holdfast_wallet::{Catalog, Link, Session, load_catalog_placed};
+use holdfast_wallet::{Catalog, Link, load_catalog_placed};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ struct Listed {
 }
 
 pub async fn run(context: &Context, args: LsArgs) -> Outcome {
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let session = context.session().await?;
     let link = Link::connect(&session).await?;
     let loaded = load_catalog_placed(&session, &link).await;
     link.close().await;

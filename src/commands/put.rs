@@ -46,8 +46,10 @@ pub async fn run(context: &Context, args: PutArgs) -> Outcome {
             Failure::usage("--as names one file or folder").hint("store the others with a command of their own")
         );
     }
+    // A wrong path is named before a password is asked for; what is stored is what lies there when the wallet is free.
+    collect(&args.paths, args.rename.as_deref())?;
+    let session = context.session().await?;
     let collected = files_of(context, &args.paths, args.rename.as_deref())?;
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
     let link = Link::connect(&session).await?;
     let stored = store(context, &session, &link, &args, collected).await;
     link.close().await;

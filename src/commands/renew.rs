@@ -53,7 +53,7 @@ struct Plan {
 }
 
 pub async fn run(context: &Context, args: RenewArgs) -> Outcome {
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let session = context.session().await?;
     let link = Link::connect(&session).await?;
     let loaded = load_catalog_placed(&session, &link).await;
     link.close().await;

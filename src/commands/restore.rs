@@ -28,7 +28,7 @@ pub async fn run(context: &Context, args: RestoreArgs) -> Outcome {
             words
         }
     };
-    let session = Session::connect(context.rpc_url(), &words).await?;
+    let session = context.session_of(&words).await?;
     let link = Link::connect(&session).await?;
     let outcome = restore(context, &session, &link, &args).await;
     link.close().await;

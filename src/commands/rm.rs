@@ -29,7 +29,7 @@ pub struct RmArgs {
 }
 
 pub async fn run(context: &Context, args: RmArgs) -> Outcome {
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let session = context.session().await?;
     let link = Link::connect(&session).await?;
     let outcome = rm(context, &session, &link, &args).await;
     link.close().await;

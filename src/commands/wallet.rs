@@ -7,7 +7,7 @@ use crate::output::table;
 use clap::{Args, Subcommand};
 use holdfast_primitives::{Amount, NetworkPrefix};
 use holdfast_rpc::{AddressText, RpcClient};
-use holdfast_wallet::{KeystoreCost, Session, Words};
+use holdfast_wallet::{KeystoreCost, Words};
 use std::io::{IsTerminal as _, Read as _};
 
 #[derive(Debug, Subcommand)]
@@ -149,7 +149,7 @@ async fn balance(context: &Context, address: Option<String>) -> Outcome {
 
 async fn send(context: &Context, args: SendArgs) -> Outcome {
     let amount: Amount = args.amount.parse()?;
-    let session = Session::connect(context.rpc_url(), &context.unlock()?).await?;
+    let session = context.session().await?;
     let to = ids::address(session.rpc(), &args.to, session.params().prefix).await?;
     let transfer = session.transfer(to, amount, args.memo.as_bytes()).await?;
     let (id, fee) = (transfer.id(), transfer.fee());

@@ -37,6 +37,11 @@ impl Running {
         Some(Self { child, said: serde_json::from_str(&line).unwrap() })
     }
 
+    /// Its number, as `/proc` and `kill` know it.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// kill -9, and waits until it is gone.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -49,6 +54,18 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A devnet of its own below `folder`, on free ports.
+pub fn devnet(folder: &Path, words: &[&str]) -> Running {
+    let dir = folder.join("network").display().to_string();
+    let start = ["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &dir, "--round", "4s"];
+    Running::start(&[&start, words].concat()).unwrap()
+}
+
+/// Where a devnet or heavy node answers.
+pub fn rpc(running: &Running) -> &str {
+    running.said["rpc"].as_str().unwrap()
 }
 
 /// Someone who types commands: a data folder, a password, a node to ask.
@@ -64,22 +81,35 @@ impl Person {
         Self { folder: folder.to_owned(), rpc: rpc.to_owned() }
     }
 
-    pub fn run(&self, words: &[&str]) -> Output {
-        self.run_with(words, "")
+    /// Someone with a wallet and what the faucet gives.
+    pub fn funded(folder: &Path, network: &Running) -> Self {
+        let person = Self::new(folder, rpc(network));
+        person.ask(&["wallet", "new"]);
+        person.ask(&["wallet", "faucet"]);
+        person
     }
 
-    pub fn run_with(&self, words: &[&str], input: &str) -> Output {
-        let mut child = Command::new(HOLDFAST)
+    /// A command as a person types it; add `--json` to read it as a script would.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(HOLDFAST);
+        command
             .args(words)
-            .args(["--json", "--network", "devnet", "--rpc", &self.rpc, "--data-dir"])
+            .args(["--network", "devnet", "--rpc", &self.rpc, "--data-dir"])
             .arg(self.folder.join("data"))
             .arg("--password-file")
             .arg(self.folder.join("password"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.run_with(words, "")
+    }
+
+    pub fn run_with(&self, words: &[&str], input: &str) -> Output {
+        let mut child = self.command(words).arg("--json").spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
@@ -89,6 +119,18 @@ impl Person {
         let output = self.run(words);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Writes a stored file to a place of its own and reads it.
+    pub fn get(&self, name: &str) -> Vec<u8> {
+        let out = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
+        self.ask(&["get", name, "--force", "--out", out.path().to_str().unwrap()]);
+        std::fs::read(out.path()).unwrap()
+    }
+
+    /// What the wallet has, in grains.
+    pub fn balance(&self) -> u64 {
+        self.ask(&["wallet", "balance"])["balance"].as_str().unwrap().parse().unwrap()
     }
 
     /// A command that must fail: its exit code and its error document.
@@ -101,6 +143,13 @@ impl Person {
         let error: Value = serde_json::from_slice(&output.stderr)
             .unwrap_or_else(|_| panic!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)));
         (output.status.code().unwrap(), error["error"].clone())
+    }
+
+    /// A command that must fail with this exit code and this word for machines, and say what to do about it.
+    pub fn refused(&self, words: &[&str], exit: i32, code: &str, hint: &str) {
+        let (found, error) = self.fail(words);
+        assert_eq!((found, error["code"].as_str().unwrap()), (exit, code), "{words:?}: {error}");
+        assert!(error["hint"].as_str().is_some_and(|text| text.contains(hint)), "{words:?}: {error}");
     }
 }
 

@@ -6,5 +6,7 @@ mod common;
 mod crash;
 mod demo;
 mod mistakes;
+mod process;
 mod readme;
+mod together;
 mod ux;

@@ -1,31 +1,9 @@
 //! What people get wrong: each mistake has its own exit code, one sentence and a hint, and loses nothing.
 
-use crate::common::{HOLDFAST, Person, Running, noise, wait_for};
+use crate::common::{HOLDFAST, Person, Running, devnet, noise, rpc, wait_for};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
-
-fn network(folder: &std::path::Path, holders: &str) -> Running {
-    let dir = folder.join("network").display().to_string();
-    Running::start(&[
-        "devnet",
-        "--rpc-listen",
-        "127.0.0.1:0",
-        "--dir",
-        &dir,
-        "--round",
-        "4s",
-        "--holders",
-        holders,
-        "--quota",
-        "64MiB",
-    ])
-    .unwrap()
-}
-
-fn rpc(running: &Running) -> String {
-    running.said["rpc"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn wallets_refuse_wrong_words_and_passwords() {
@@ -61,8 +39,8 @@ fn an_unreachable_node_is_named_with_a_way_out() {
 #[test]
 fn spending_needs_money_agreement_and_holders() {
     let folder = tempfile::tempdir().unwrap();
-    let network = network(folder.path(), "6");
-    let alice = Person::new(&folder.path().join("alice"), &rpc(&network));
+    let network = devnet(folder.path(), &["--holders", "6", "--quota", "64MiB"]);
+    let alice = Person::new(&folder.path().join("alice"), rpc(&network));
     alice.ask(&["wallet", "new"]);
     let file = folder.path().join("file");
     std::fs::write(&file, noise(300_000, 3)).unwrap();
@@ -84,8 +62,8 @@ fn spending_needs_money_agreement_and_holders() {
 #[test]
 fn odd_files_and_ranges_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
-    let network = network(folder.path(), "6");
-    let alice = Person::new(&folder.path().join("alice"), &rpc(&network));
+    let network = devnet(folder.path(), &["--holders", "6", "--quota", "64MiB"]);
+    let alice = Person::new(&folder.path().join("alice"), rpc(&network));
     alice.ask(&["wallet", "new"]);
     alice.ask(&["wallet", "faucet"]);
     let tree = folder.path().join("tree");
@@ -147,7 +125,7 @@ fn one_folder_serves_one_process_and_one_chain() {
 #[test]
 fn garbage_on_the_port_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let network = network(folder.path(), "1");
+    let network = devnet(folder.path(), &["--holders", "1"]);
     let address = rpc(&network).trim_start_matches("http://").to_owned();
     for seed in 0..50 {
         let mut stream = TcpStream::connect(&address).unwrap();
@@ -156,7 +134,7 @@ fn garbage_on_the_port_costs_nothing() {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    let alice = Person::new(&folder.path().join("alice"), &rpc(&network));
+    let alice = Person::new(&folder.path().join("alice"), rpc(&network));
     let height = alice.ask(&["status", "--short"])["chain"]["height"].as_u64().unwrap();
     wait_for("the chain goes on", || {
         (alice.ask(&["status", "--short"])["chain"]["height"].as_u64().unwrap() > height).then_some(())

@@ -4,6 +4,7 @@
 //! settings are bound in as associated data, so an edited file is told apart from a wrong password only by what it is
 //! no longer: openable. Files are written beside and renamed, mode 0600.
 
+use crate::turn::Turn;
 use crate::words::Words;
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -153,6 +154,12 @@ impl Keystore {
             Problem::WrongPassword => KeystoreError::WrongPassword { name: name.to_owned() },
             Problem::Corrupt(reason) => KeystoreError::Corrupt { path, reason },
         })
+    }
+
+    /// Waits until no other command acts for wallet `name`; `waiting` is called once if one does. Blocks the thread.
+    pub fn take_turn(&self, name: &str, waiting: impl FnOnce()) -> Result<Turn, KeystoreError> {
+        let path = self.path(name)?.with_extension("lock");
+        Turn::take(&path, waiting).map_err(|source| KeystoreError::Io { path, source })
     }
 
     /// What can be said of wallet `name` without its password.

@@ -15,6 +15,7 @@ mod place;
 mod put;
 mod session;
 mod signer;
+mod turn;
 mod words;
 
 pub use audit::{
@@ -32,4 +33,5 @@ pub use place::{Cost, Placed, Terms, paid_until, place};
 pub use put::{Put, PutProgress, Stored, held_segments, release_dead};
 pub use session::Session;
 pub use signer::{Prepared, Signer};
+pub use turn::Turn;
 pub use words::{COIN, WORDS, Words, WordsError, derive_ed25519};
