@@ -102,14 +102,16 @@ impl<'a> Demo<'a> {
             amount(&quote["total"])?,
             amount(&quote["per_gib_30_days"])?
         ));
+        let (data, parity) = (count(&quote["data"])?, count(&quote["parity"])?);
         let begun = Instant::now();
         let stored = self.run("alice", &["put", &path, "--for", "1h", "--yes", "--max-price", "1000HOLD"]).await?;
         let cost = &stored["cost"];
         self.say(&format!(
-            "stored in {:.1} s as {} batches in {} segments, any 4 of 6 rebuild one; {} in escrow, {} in fees",
+            "stored in {:.1} s as {} batches in {} segments, any {data} of {} rebuild one; {} in escrow, {} in fees",
             begun.elapsed().as_secs_f64(),
             cost["batches"],
             cost["segments"],
+            data + parity,
             amount(&cost["storage"])?,
             amount(&stored["fees"])?
         ));
@@ -342,6 +344,10 @@ fn text(value: &Value) -> &str {
 
 fn amount(value: &Value) -> Result<Amount, Failure> {
     serde_json::from_value(value.clone()).map_err(Failure::other)
+}
+
+fn count(value: &Value) -> Result<u64, Failure> {
+    value.as_u64().ok_or_else(|| Failure::other(format!("{value} is no number")))
 }
 
 fn has_batches(folder: &Path) -> bool {
