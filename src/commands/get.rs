@@ -110,13 +110,13 @@ fn default_out(name: &str) -> PathBuf {
     PathBuf::from(name.rsplit('/').next().unwrap_or(name))
 }
 
-/// `A-B`, both ends included; `A-` to the end. An empty file has no bytes to name.
+/// `A-B`, both ends included; `A-` to the end, if the file has one there. An empty file has no bytes to name.
 fn parse_range(text: &str, size: u64) -> Result<Range<u64>, Failure> {
     let malformed = || Failure::usage(format!("--range {text}: write A-B, for example 0-1023"));
     let (from, to) = text.split_once('-').ok_or_else(malformed)?;
     let from: u64 = from.parse().map_err(|_| malformed())?;
     let to: u64 = match to {
-        "" => size,
+        "" => size.max(from),
         to => to.parse::<u64>().map_err(|_| malformed())?.checked_add(1).ok_or_else(malformed)?,
     };
     if from > to {

@@ -10,8 +10,8 @@ use clap::Args;
 use holdfast_genesis::Price;
 use holdfast_primitives::Amount;
 use holdfast_wallet::{
-    Catalog, Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog,
-    paid_until, place,
+    Catalog, Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect,
+    forget_what_ends_sooner, load_catalog, paid_until, place,
 };
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -63,15 +63,12 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     });
     let rounds = rounds_for(args.term, session.params().round_ms);
     let terms = Terms { rounds, price_max: price_max.transpose()?, batch_log2: None, code: None };
-    for file in &collected.files {
-        if catalog.file(file.name.as_str()).is_ok() {
-            catalog.remove_file(file.name.as_str()).map_err(holdfast_wallet::WalletError::from)?;
-        }
-    }
+    let names: Vec<&str> = collected.files.iter().map(|file| file.name.as_str()).collect();
+    let reused = forget_what_ends_sooner(session, &mut catalog, &names, rounds).await?;
     let (size, count) = (collected.bytes(), collected.files.len());
     let placed = place(session, link, &catalog, (size, count as u64), terms).await?;
     let most = placed.cost(session, placed.segments_max)?;
-    let until = paid_until(session, link.now(), rounds);
+    let until = paid_until(session, link.now(), reused.map_or(rounds, |reused| reused.min(rounds)));
     let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
     context.output.note(quote_text(&collected, &placed, &most, (until, session.params().round_ms), balance));
     warn_of_short_catalog(context, session, &catalog, until).await?;

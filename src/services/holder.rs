@@ -59,6 +59,8 @@ fn explain(error: HolderError) -> Failure {
         HolderError::Vault(VaultError::Lock(_)) => Failure::new(Exit::Failed, "dir-in-use", message)
             .hint("stop the other process, or choose another folder with --dir"),
         HolderError::Left => Failure::new(Exit::Failed, HOLDER_LEFT, message).hint("take part again with --rejoin"),
+        HolderError::Vault(VaultError::Sealed(_)) => Failure::new(Exit::Failed, "unknown-format", message)
+            .hint("a newer holdfast wrote it, or it is damaged: start the newest version, or choose another folder with --dir"),
         HolderError::NoDeposit { .. } => Failure::new(Exit::InsufficientFunds, "no-deposit", message)
             .hint("send money to the holder's address, lower --quota, or set --deposit"),
         _ => Failure::new(Exit::Failed, "holder", message),

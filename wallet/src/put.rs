@@ -70,7 +70,8 @@ pub struct Put<'a> {
     pub link: &'a Link,
     /// Who takes it.
     pub placed: Placed,
-    /// The owner's catalog, without the files to be replaced.
+    /// The owner's catalog. A file in it that is stored again under its name is replaced; its chunks are built on, so
+    /// forget it before (see [`crate::forget_what_ends_sooner`]) if they would not stay for long enough.
     pub catalog: Catalog,
     /// A folder for temporary files, used for large batches only.
     pub work_dir: &'a Path,
@@ -371,16 +372,27 @@ async fn upload(
 }
 
 fn add(packer: &mut Packer<Sink>, file: &LocalFile, counters: &Counters) -> Result<(), WalletError> {
-    let opened = File::open(&file.source).map_err(|source| WalletError::File { path: file.source.clone(), source })?;
+    let path = || file.source.clone();
+    let opened = File::open(&file.source).map_err(|source| gone(WalletError::File { path: path(), source }))?;
     let reader = Counting { reader: opened, counters };
     packer.add_file(file.name.clone(), file.meta, reader).map_err(|error| match error {
-        holdfast_parcel::PackError::FileChanged { .. } => WalletError::FileChanged { path: file.source.clone() },
+        holdfast_parcel::PackError::FileChanged { .. } => WalletError::FileChanged { path: path() },
         other => WalletError::Pack(other),
     })?;
-    if file_meta(&file.source)? != file.meta {
-        return Err(WalletError::FileChanged { path: file.source.clone() });
+    if file_meta(&file.source).map_err(gone)? != file.meta {
+        return Err(WalletError::FileChanged { path: path() });
     }
     Ok(())
+}
+
+/// A file that was there when files were collected and is not now has changed, too.
+fn gone(error: WalletError) -> WalletError {
+    match error {
+        WalletError::File { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            WalletError::FileChanged { path }
+        }
+        other => other,
+    }
 }
 
 struct Counting<'a> {
