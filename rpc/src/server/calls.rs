@@ -4,15 +4,29 @@
 //! every request through layers made for subscriptions and reads a batch's finished answer once more. What a call means
 //! is the same: its types read the requests and its registered methods answer them.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use upstream::core::server::{ConnectionId, Methods};
 use upstream::types::error::{reject_too_big_batch_request, reject_too_big_batch_response};
-use upstream::types::{ErrorCode, ErrorObject, Extensions, Id, InvalidRequest, Notification, Params, Request};
+use upstream::types::{ErrorCode, ErrorObject, Extensions, Id, InvalidRequest, Notification, Params, TwoPointZero};
 use upstream::{MethodCallback, MethodResponse};
-
-use serde_json::value::RawValue;
 
 /// Calls over HTTP have no connection that a method could tell apart.
 const NO_CONNECTION: ConnectionId = ConnectionId(0);
+
+/// A call as it is read: what stands in it is looked at once it is needed.
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(rename = "jsonrpc")]
+    _version: TwoPointZero,
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
 
 /// Every method, and how much may be asked and answered at once.
 pub(super) struct Calls {
@@ -59,8 +73,10 @@ impl Calls {
 
     /// Answers one call; a notification has no answer. `unreadable` is what is said of bytes that not even have an id.
     async fn entry(&self, call: &[u8], unreadable: ErrorCode) -> Option<MethodResponse> {
-        if let Ok(request) = serde_json::from_slice::<Request<'_>>(call) {
-            return Some(self.call(request).await);
+        if let Ok(asked) = serde_json::from_slice::<Asked<'_>>(call)
+            && let Some(id) = read_id(asked.id)
+        {
+            return Some(self.call(id, &asked.method, asked.params).await);
         }
         if serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(call).is_ok() {
             return None;
@@ -72,10 +88,9 @@ impl Calls {
         Some(MethodResponse::error(id, ErrorObject::from(code)))
     }
 
-    async fn call(&self, request: Request<'_>) -> MethodResponse {
-        let Request { id, method, params, .. } = request;
-        let params = Params::new(params.as_ref().map(|params| params.get()));
-        match self.methods.method(&method) {
+    async fn call(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> MethodResponse {
+        let params = Params::new(params.map(RawValue::get));
+        match self.methods.method(method) {
             Some(MethodCallback::Sync(answer)) => answer(id, params, self.response_bytes_max, Extensions::new()),
             Some(MethodCallback::Async(answer)) => {
                 let (id, params) = (id.into_owned(), params.into_owned());
@@ -88,6 +103,15 @@ impl Calls {
             None => MethodResponse::error(id, ErrorObject::from(ErrorCode::MethodNotFound)),
         }
     }
+}
+
+/// What a call's id is; `None` when it is none. The library finds that out by trying one kind after the other, which makes
+/// an error on the heap for each that it is not.
+fn read_id(id: &RawValue) -> Option<Id<'_>> {
+    if let Ok(number) = id.get().parse() {
+        return Some(Id::Number(number));
+    }
+    serde_json::from_str(id.get()).ok()
 }
 
 fn text_of(response: MethodResponse) -> String {
