@@ -133,7 +133,8 @@ impl Backend for NodeBackend {
     }
 
     fn standing(&self) -> Standing {
-        Standing { peers: 0, synced: true, version: env!("CARGO_PKG_VERSION") }
+        let peers = u32::try_from(self.node.peers().len()).unwrap_or(u32::MAX);
+        Standing { peers, synced: true, version: env!("CARGO_PKG_VERSION") }
     }
 
     fn is_online(&self, holder: &Address) -> bool {

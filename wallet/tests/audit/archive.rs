@@ -18,7 +18,7 @@ use holdfast_primitives::{
 };
 use holdfast_rpc::tx::TxStatus;
 use holdfast_rpc::{
-    Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, RpcConfig, RpcServer, SubmitError, Tip, serve,
+    Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, Standing, RpcConfig, RpcServer, SubmitError, Tip, serve,
 };
 use holdfast_wallet::NodeSource;
 use std::collections::BTreeMap;
@@ -254,8 +254,8 @@ impl Backend for Teller {
     }
 
     fn tip(&self) -> Tip {
-        let hash = self.story.blocks.last().unwrap().block.header.hash();
-        Tip { hash, state: self.villain.state(&self.story) }
+        let header = self.story.blocks.last().unwrap().block.header.clone();
+        Tip { hash: header.hash(), header: Some(Arc::new(header)), state: self.villain.state(&self.story) }
     }
 
     fn watch_height(&self) -> watch::Receiver<Height> {
@@ -294,6 +294,10 @@ impl Backend for Teller {
         Ok(place.map_or(TxStatus::Unknown, |(height, index)| TxStatus::Final { height, index: index as u32 }))
     }
 
+    fn txs_between(&self, _: &TxId, _: &TxId, _: usize) -> Result<Vec<TxId>, BackendError> {
+        unreachable!("an audit names transactions in full")
+    }
+
     fn proof_parts(&self, round: RoundNo, holder: HolderNo) -> Result<Vec<ProofPlace>, BackendError> {
         Ok(self.story.parts(round, holder))
     }
@@ -326,6 +330,10 @@ impl Backend for Teller {
             synced: true,
             version: String::new(),
         }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { peers: 0, synced: true, version: "0.1.0" }
     }
 
     fn is_online(&self, _: &Address) -> bool {
