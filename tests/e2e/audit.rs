@@ -17,7 +17,7 @@ fn a_round_is_audited_bundled_replayed_and_verified_again_without_a_node() {
     alice.ask(&["put", file.to_str().unwrap(), "--yes"]);
     let round = wait_for("a round pays", || {
         let settled = alice.ask(&["status", "--short"])["settled"].clone();
-        settled["holders"].as_u64().filter(|holders| *holders > 0)?;
+        settled["paid"].as_str().filter(|paid| *paid != "0")?;
         Some(settled["round"].as_u64()?.to_string())
     });
 
