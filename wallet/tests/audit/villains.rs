@@ -104,7 +104,9 @@ impl Villain {
     fn payments(self, mut payments: Vec<Payment>) -> Vec<Payment> {
         let first = payments[0];
         match self {
-            Self::Skimmer => drop(payments.remove(0)),
+            Self::Skimmer => {
+                payments.remove(0);
+            }
             Self::Inflator => payments[0].paid = Amount::grains(first.paid.get() * 2),
             Self::Shifter => {
                 // Contracts of different holders at the same price.
