@@ -42,6 +42,14 @@ impl Running {
         self.child.id()
     }
 
+    /// Starts what must refuse to start: its exit code and its error document. The log stands on stderr, too.
+    pub fn refused(words: &[&str]) -> (i32, Value) {
+        let output = Command::new(HOLDFAST).args(words).arg("--json").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        let error = told.lines().find(|line| line.starts_with("{\"error\"")).unwrap_or_else(|| panic!("{told}"));
+        (output.status.code().unwrap(), serde_json::from_str::<Value>(error).unwrap()["error"].clone())
+    }
+
     /// kill -9, and waits until it is gone.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -130,7 +138,7 @@ impl Person {
 
     /// What the wallet has, in grains.
     pub fn balance(&self) -> u64 {
-        self.ask(&["wallet", "balance"])["balance"].as_str().unwrap().parse().unwrap()
+        grains(&self.ask(&["wallet", "balance"])["balance"])
     }
 
     /// A command that must fail: its exit code and its error document.
@@ -165,9 +173,23 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Bytes that do not compress and are the same for the same seed.
+/// Bytes that do not compress and are the same for the same seed (splitmix64, Steele, Lea and Flood 2014).
 pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
-    use sha2::Digest as _;
-    let block = |index: u64| sha2::Sha256::digest([seed.to_le_bytes(), index.to_le_bytes()].concat());
-    (0..).flat_map(block).take(bytes).collect()
+    let mix = |state: u64| {
+        let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        state ^ (state >> 31)
+    };
+    let (mut noise, mut state) = (Vec::with_capacity(bytes + 8), mix(seed.wrapping_add(1)));
+    while noise.len() < bytes {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        noise.extend_from_slice(&mix(state).to_le_bytes());
+    }
+    noise.truncate(bytes);
+    noise
+}
+
+/// An amount in a document, in grains.
+pub fn grains(value: &Value) -> u64 {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no amount")).parse().unwrap()
 }

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod audit;
+mod bounds;
+mod changes;
 mod common;
 mod crash;
 mod demo;
+mod folders;
 mod mistakes;
+mod ports;
 mod process;
 mod readme;
 mod together;

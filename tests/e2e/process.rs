@@ -12,17 +12,8 @@ pub fn signal(pid: u32, name: &str) {
 
 /// Bytes of memory that a process has in use now (`VmRSS`).
 pub fn resident_bytes(pid: u32) -> u64 {
-    status_bytes(pid, "VmRSS:")
-}
-
-/// The most it ever had (`VmHWM`).
-pub fn peak_bytes(pid: u32) -> u64 {
-    status_bytes(pid, "VmHWM:")
-}
-
-fn status_bytes(pid: u32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
@@ -66,4 +57,11 @@ fn links(pid: u32) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read_link(entry.path())));
     named.filter_map(|(name, link)| Some((name, link.ok()?))).collect()
+}
+
+/// Whether a process stands still after a SIGSTOP.
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name stands in brackets and may hold anything; the state follows it.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
