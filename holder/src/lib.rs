@@ -20,7 +20,7 @@ pub use housekeeping::{Housekeeper, Sweep};
 pub use ledger::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
 pub use membership::{Joined, Membership};
 pub use offer::Offer;
-pub use promises::{Promise, Promises};
+pub use promises::{NotPromised, Promises, RESERVED_MS};
 pub use prover::{Proven, Prover};
 pub use run::{HolderConfig, HolderError, HolderHandle, HolderNews, start};
 pub use service::{HolderService, SharedService};

@@ -121,7 +121,7 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
     let offer = offer(&config, &params);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let vault = open_vault(&config).await?;
-    let promises = open_promises(&config)?;
+    let promises = open_promises(&config, &vault)?;
     let sender = Arc::new(Sender::new(Arc::clone(&ledger), config.key.clone(), chain, params.fee_per_byte));
     let number = join(&config, &ledger, &sender, &params, &offer).await?;
     let offer = Offer { accepting: ledger.holder(number).await?.accepting, ..offer };
@@ -202,9 +202,10 @@ async fn open_vault(config: &HolderConfig) -> Result<Vault, HolderError> {
     Ok(opened?)
 }
 
-fn open_promises(config: &HolderConfig) -> Result<Arc<Promises>, HolderError> {
+fn open_promises(config: &HolderConfig, vault: &Vault) -> Result<Arc<Promises>, HolderError> {
     let path = config.dir.join("promises");
-    Promises::open(&path).map(Arc::new).map_err(|source| HolderError::Promises { path, source })
+    let batches = vault.list().into_iter().map(|batch| batch.tag);
+    Promises::open(&path, batches).map(Arc::new).map_err(|source| HolderError::Promises { path, source })
 }
 
 async fn join(
@@ -346,7 +347,8 @@ impl Rounds {
         let free = holder.deposit.saturating_sub(self.params.holder_bond).saturating_sub(holder.locked);
         let per_mebibyte = holder.price.checked_mul(u64::from(self.params.collateral_rounds)).unwrap_or(Amount::ZERO);
         let mebibytes = free.get().checked_div(per_mebibyte.get()).unwrap_or(u64::MAX);
-        self.service.learn(view.height, mebibytes.saturating_mul(1 << 20), holder.accepting);
+        let secured_bytes = mebibytes.saturating_mul(1 << 20);
+        self.service.learn(view.height, secured_bytes, holder.used_bytes, holder.accepting);
         self.promises.expire(view.height).map_err(|error| LedgerError::Unavailable { reason: error.to_string() })
     }
 }

@@ -4,7 +4,7 @@
 //! batches that lie whole on the disk. Disk work runs off the runtime.
 
 use crate::offer::Offer;
-use crate::promises::Promises;
+use crate::promises::{NotPromised, Promises};
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_ledger::statement::{Quote, Receipt, receipt_payload};
@@ -33,9 +33,12 @@ pub struct HolderService {
     promises: Arc<Promises>,
     clock: Arc<dyn Clock>,
     uploads: Mutex<HashMap<[u8; 32], Upload>>,
+    /// Taken by whoever promises space or begins to use what was promised: one at a time, or two would take the same.
+    room: Mutex<()>,
     height: AtomicU64,
     secured_bytes: AtomicU64,
     accepting: AtomicBool,
+    registered_bytes: AtomicU64,
 }
 
 impl HolderService {
@@ -49,17 +52,31 @@ impl HolderService {
         promises: Arc<Promises>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let uploads = Mutex::default();
-        let (height, secured_bytes) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         let accepting = AtomicBool::new(offer.accepting);
-        Self { key, chain, parent, offer, vault, promises, clock, uploads, height, secured_bytes, accepting }
+        Self {
+            key,
+            chain,
+            parent,
+            offer,
+            vault,
+            promises,
+            clock,
+            uploads: Mutex::default(),
+            room: Mutex::default(),
+            height: AtomicU64::new(0),
+            secured_bytes: AtomicU64::new(u64::MAX),
+            accepting,
+            registered_bytes: AtomicU64::new(0),
+        }
     }
 
-    /// Tells what the ledger says now: its height, for how many more bytes the deposit is collateral enough, and whether
-    /// new batches are taken. The last may change while the holder runs: its operator leaves with a command of its own.
-    pub fn learn(&self, height: Height, secured_bytes: u64, accepting: bool) {
+    /// Tells what the ledger says now: its height, for how many more bytes the deposit is collateral enough, how many bytes
+    /// are registered here already, and whether new batches are taken. The last may change while the holder runs: its
+    /// operator leaves with a command of its own.
+    pub fn learn(&self, height: Height, secured_bytes: u64, registered_bytes: u64, accepting: bool) {
         self.height.store(height.get(), Ordering::Relaxed);
         self.secured_bytes.store(secured_bytes, Ordering::Relaxed);
+        self.registered_bytes.store(registered_bytes, Ordering::Relaxed);
         self.accepting.store(accepting, Ordering::Relaxed);
     }
 
@@ -68,11 +85,14 @@ impl HolderService {
         self.accepting.load(Ordering::Relaxed)
     }
 
-    /// Bytes that could still be promised.
+    /// Bytes that could still be promised: what quota, disk and deposit allow, less what young promises reserve.
     pub fn free_bytes(&self) -> u64 {
-        let promised = self.vault.used_bytes().saturating_add(self.promises.reserved_bytes(self.clock.now()));
-        let quota = self.offer.quota_bytes.saturating_sub(promised);
-        quota.min(self.secured_bytes.load(Ordering::Relaxed))
+        let used = self.vault.used_bytes();
+        let of_quota = self.offer.quota_bytes.saturating_sub(used);
+        let unregistered = used.saturating_sub(self.registered_bytes.load(Ordering::Relaxed));
+        let of_deposit = self.secured_bytes.load(Ordering::Relaxed).saturating_sub(unregistered);
+        let free = of_quota.min(self.vault.disk_room_bytes()).min(of_deposit);
+        free.saturating_sub(self.promises.reserved_bytes(self.clock.now()))
     }
 
     /// What it offers.
@@ -93,7 +113,27 @@ impl HolderService {
         upload.ok_or_else(|| Refusal::new(RefusalCode::UnknownBatch, "this batch was not begun"))
     }
 
+    fn room(&self) -> MutexGuard<'_, ()> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn promise(&self, request: &CheckedQuoteRequest) -> Result<Quote, QuoteRefusal> {
+        if !self.accepting() {
+            return Err(QuoteRefusal::NotAccepting);
+        }
+        let _room = self.room();
+        let expires = self.height().saturating_add(QUOTE_BLOCKS);
+        let holder = self.key.address();
+        let terms = self.offer.terms(request.placement(), holder, request.last_hop(), self.free_bytes(), expires)?;
+        self.promises.make(terms.clone(), self.clock.now()).map_err(|error| {
+            tracing::warn!(%error, "a promise could not be written down");
+            QuoteRefusal::Failed
+        })?;
+        Ok(terms.sign(&self.key, &self.chain))
+    }
+
     fn reserve(&self, owner: Address, request: RequestId, meta: BatchMeta) -> Result<GroupSet, Refusal> {
+        let _room = self.room();
         let groups = GroupSet::groups_of(&meta);
         if let Some(held) = self.vault.get(&meta.root) {
             if held.tag.owner != owner {
@@ -103,17 +143,16 @@ impl HolderService {
                 return Ok(GroupSet::full(groups));
             }
         }
-        let resumed = self.vault.get(&meta.root).is_some();
-        let terms = match resumed {
-            true => self.promises.terms(&request, &owner),
-            false => self.promises.begin(&request, &owner),
-        };
-        let terms =
-            terms.ok_or_else(|| Refusal::new(RefusalCode::UnknownRequest, "no quote for this, or it is used up"))?;
+        let terms = self.promises.terms(&request, &owner).ok_or_else(|| not_promised(NotPromised::Unknown))?;
         if terms.batch_log2 != meta.batch_log2 {
             return Err(Refusal::new(RefusalCode::BadBatch, "the quote is for batches of another size"));
         }
         let tag = BatchTag { owner, request, expires: terms.expires };
+        let resumed = self.vault.get(&meta.root).is_some_and(|held| held.tag == tag);
+        if !resumed {
+            let begun = self.promises.begin(&request, &owner, self.clock.now(), self.free_bytes());
+            begun.map_err(not_promised)?;
+        }
         match self.vault.reserve(meta, tag) {
             Ok(upload) => {
                 let have = have(&upload, groups);
@@ -122,7 +161,7 @@ impl HolderService {
             }
             Err(error) => {
                 if !resumed {
-                    self.promises.not_begun(&request);
+                    self.promises.not_begun(&request, &owner);
                 }
                 Err(refusal(&error))
             }
@@ -181,9 +220,18 @@ fn have(upload: &Upload, groups: u32) -> GroupSet {
     set
 }
 
+fn not_promised(error: NotPromised) -> Refusal {
+    let code = match error {
+        NotPromised::Unknown | NotPromised::UsedUp { .. } => RefusalCode::UnknownRequest,
+        NotPromised::NoRoom { .. } => RefusalCode::NoRoom,
+    };
+    Refusal::new(code, error)
+}
+
 fn refusal(error: &VaultError) -> Refusal {
     let code = match error {
         VaultError::QuotaExceeded { .. } | VaultError::DiskFull { .. } => RefusalCode::NoRoom,
+        VaultError::File(error) if error.is_disk_full() => RefusalCode::NoRoom,
         VaultError::ReservedByAnother { .. } | VaultError::AlreadyStored { .. } => RefusalCode::AlreadyHeld,
         VaultError::NotStored { .. } | VaultError::UploadClosed { .. } => RefusalCode::UnknownBatch,
         VaultError::Incomplete { .. } => RefusalCode::Incomplete,
@@ -209,20 +257,7 @@ async fn off_runtime<T: Send + 'static>(
 impl QuoteService for SharedService {
     async fn quote(&self, request: CheckedQuoteRequest) -> Result<Quote, QuoteRefusal> {
         let service = Arc::clone(&self.0);
-        let quote = move || {
-            if !service.accepting() {
-                return Err(QuoteRefusal::NotAccepting);
-            }
-            let expires = service.height().saturating_add(QUOTE_BLOCKS);
-            let holder = service.key.address();
-            let terms =
-                service.offer.terms(request.placement(), holder, request.last_hop(), service.free_bytes(), expires)?;
-            service.promises.make(terms.clone(), service.clock.now()).map_err(|error| {
-                tracing::warn!(%error, "a promise could not be written down");
-                QuoteRefusal::Failed
-            })?;
-            Ok(terms.sign(&service.key, &service.chain))
-        };
+        let quote = move || service.promise(&request);
         tokio::task::spawn_blocking(quote).await.unwrap_or(Err(QuoteRefusal::Failed))
     }
 }

@@ -4,6 +4,8 @@
 
 mod batch;
 mod chain;
+mod desk;
 mod keeper;
 
+mod promises;
 mod scrub;

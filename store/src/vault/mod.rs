@@ -132,6 +132,12 @@ impl Vault {
         batches + index.headless.values().sum::<u64>()
     }
 
+    /// Bytes that the disk could still give to batches: free, less what must stay free. None when the disk does not say.
+    pub fn disk_room_bytes(&self) -> u64 {
+        let free = files::free_bytes(&self.shared.directory).unwrap_or(0);
+        free.saturating_sub(self.shared.reserve_free_bytes)
+    }
+
     /// The quota that it was opened with.
     pub fn quota_bytes(&self) -> u64 {
         self.shared.quota_bytes
