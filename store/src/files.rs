@@ -36,7 +36,7 @@ impl FileError {
     }
 
     /// Whether the disk had no room.
-    pub(crate) fn is_disk_full(&self) -> bool {
+    pub fn is_disk_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
@@ -46,10 +46,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".tmp");
     let fresh = PathBuf::from(fresh);
-    let mut file = File::create(&fresh).map_err(FileError::at("create", &fresh))?;
-    file.write_all(bytes).map_err(FileError::at("write", &fresh))?;
-    file.sync_all().map_err(FileError::at("sync", &fresh))?;
-    rename(&fresh, path)
+    write_synced(&fresh, bytes).and_then(|()| rename(&fresh, path)).inspect_err(|_| {
+        // Half a file helps nobody, least of all on a full disk.
+        let _ = fs::remove_file(&fresh);
+    })
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut file = File::create(path).map_err(FileError::at("create", path))?;
+    file.write_all(bytes).map_err(FileError::at("write", path))?;
+    file.sync_all().map_err(FileError::at("sync", path))
 }
 
 /// Renames within one directory, durable on return.

@@ -48,8 +48,11 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(error)) => return Err(FileError::at("lock", &path)(error).into()),
         }
-        write_pid(&mut file).map_err(FileError::at("write", &path))?;
-        Ok(Self { file })
+        match write_pid(&mut file).map_err(FileError::at("write", &path)) {
+            // The lock is the system's; the number only helps people. A full disk is no reason not to serve what it holds.
+            Err(error) if !error.is_disk_full() => Err(error.into()),
+            _ => Ok(Self { file }),
+        }
     }
 }
 
@@ -60,10 +63,10 @@ impl Drop for DirectoryLock {
     }
 }
 
+/// Over the last one, in the block that the file has already.
 fn write_pid(file: &mut File) -> std::io::Result<()> {
-    file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    writeln!(file, "{:<15}", std::process::id())
 }
 
 fn read_pid(file: &mut File) -> String {

@@ -7,5 +7,6 @@ mod chain;
 mod desk;
 mod keeper;
 
+mod full_disk;
 mod promises;
 mod scrub;

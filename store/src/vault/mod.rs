@@ -151,7 +151,13 @@ impl Vault {
             if let Some(incoming) = entry.incoming() {
                 incoming.close();
             }
-            HEAD_SEAL.write(&paths.head, &Head { state: HeadState::Removing, meta: entry.meta, tag: entry.tag })?;
+            let removing = Head { state: HeadState::Removing, meta: entry.meta, tag: entry.tag };
+            match HEAD_SEAL.write(&paths.head, &removing) {
+                // Removing is what makes room again. Cut short, it leaves a batch without its file, for its holder to
+                // find and remove once more.
+                Err(error) if error.is_disk_full() => tracing::warn!(%error, "a removal is not marked as such"),
+                written => written?,
+            }
         }
         delete_files(&paths)?;
         let mut index = self.shared.index_mut();
@@ -172,7 +178,8 @@ impl Vault {
         };
         if known != tag {
             let paths = self.shared.paths(&meta.root);
-            HEAD_SEAL.write(&paths.head, &Head { state: HeadState::Uploading, meta, tag })?;
+            let written = HEAD_SEAL.write(&paths.head, &Head { state: HeadState::Uploading, meta, tag });
+            self.name_full_disk(&meta, written.map_err(VaultError::from))?;
         }
         Ok(self.hand_out(incoming, tag))
     }
