@@ -68,6 +68,14 @@ impl AdmittedTx {
         self.sound
     }
 
+    /// Whether another tip would take it next, after the sender's `pending` ones.
+    ///
+    /// # Errors
+    /// The first rule that it breaks there.
+    pub fn check_again(&self, state: &State, pending: &Pending) -> Result<(), TxError> {
+        standing::check(state, state.chain().height.next(), &self.sound, pending).map(|_| ())
+    }
+
     /// What it takes from the sender's balance, fee included.
     pub const fn cost(&self) -> Amount {
         self.cost

@@ -23,7 +23,7 @@ pub use core::{NodeCore, Tip};
 pub use heavy::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode};
 pub use holdfast_consensus::{LOG_FILTER, Stopped};
 pub use keys::{KeyFileError, NodeKeys, load_identity, load_or_create_identity, write_key};
-pub use mempool::{Mempool, MempoolLimits, SubmitError, Waiting};
+pub use mempool::{DropReason, Mempool, MempoolLimits, SubmitError, Waiting};
 pub use metrics::NodeMetrics;
 pub use placement::LedgerPolicy;
 pub use work::{RoundWork, round_work};

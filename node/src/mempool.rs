@@ -2,11 +2,19 @@
 //!
 //! Every one of them was admitted by the ledger's own check against the tip, counting what the same sender has waiting
 //! before it. Proofs wait apart: they carry no sequence number and go first, so that no fee can keep them out.
+//!
+//! A full pool makes room for whoever pays more per byte, and for proofs whatever they find. What goes is the worst payer's
+//! last transaction, so that nothing that stays depends on what went.
 
-use holdfast_ledger::{AdmittedTx, Pending, SoundTx, State, TxEnvelope, TxError, admit_sound};
+use holdfast_ledger::{AdmittedTx, Pending, SoundTx, State, TxBody, TxEnvelope, TxError, admit_sound};
 use holdfast_primitives::{Address, Amount, TxId};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::btree_map::Values;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use thiserror::Error;
+
+/// Transactions that one newcomer may displace for its fee: bounds what a refusal costs. A proof may displace any number.
+const DISPLACED_MAX: usize = 64;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +57,7 @@ pub enum SubmitError {
         /// The limit.
         limit: usize,
     },
-    /// The pool is full.
+    /// The pool is full of what pays as much or more per byte.
     #[error("the pool is full: {count} transactions, {bytes} bytes")]
     PoolFull {
         /// Transactions waiting.
@@ -64,28 +72,77 @@ pub enum SubmitError {
 pub enum Waiting {
     /// It waits.
     Pending,
-    /// It was dropped and can never be final as it is.
-    Dropped(TxError),
+    /// It was dropped.
+    Dropped(DropReason),
 }
+
+/// Why a transaction was dropped.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum DropReason {
+    /// It breaks a rule at the new tip, and can never be final as it is.
+    #[error(transparent)]
+    Rule(#[from] TxError),
+    /// It made room. It may be handed in again.
+    #[error("the pool was full, and others pay more than {fee} for its {bytes} bytes")]
+    Displaced {
+        /// What it pays.
+        fee: Amount,
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+impl DropReason {
+    /// A stable name for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Rule(rule) => rule.code(),
+            Self::Displaced { .. } => "tx_displaced",
+        }
+    }
+}
+
+/// How well a transaction pays: grains per byte, in 2^-64, rounded down. Sizes are far below 2^32, so two that differ at all
+/// differ by more than that.
+type Price = u128;
+/// A place among the last of each queue, the worst first: by price, then the larger id.
+type Tail = (Price, Reverse<TxId>, Address);
 
 struct Entry {
     tx: AdmittedTx,
     bytes: usize,
+    price: Price,
 }
 
 #[derive(Default)]
 struct Queue {
     by_sequence: BTreeMap<u64, Entry>,
+    /// What they cost together.
     reserved: Amount,
+    tail: Option<Tail>,
 }
+
+/// Where a waiting transaction is kept.
+#[derive(Clone, Copy)]
+enum Place {
+    Queue { sender: Address, sequence: u64 },
+    Proof { part: Part },
+}
+
+/// One part of one holder's proof, by its first challenge.
+type Part = (Address, u32);
 
 /// The pool.
 pub struct Mempool {
     limits: MempoolLimits,
     queues: HashMap<Address, Queue>,
+    /// The last of each queue: the only ones that may be displaced.
+    tails: BTreeSet<Tail>,
     proofs: BTreeMap<TxId, Entry>,
-    known: HashMap<TxId, (Address, u64)>,
-    dropped: HashMap<TxId, TxError>,
+    /// A proof costs nothing to hand in, so each of its parts may wait but once.
+    parts: BTreeSet<Part>,
+    known: HashMap<TxId, Place>,
+    dropped: HashMap<TxId, DropReason>,
     dropped_order: VecDeque<TxId>,
     bytes: usize,
 }
@@ -96,7 +153,9 @@ impl Mempool {
         Self {
             limits,
             queues: HashMap::new(),
+            tails: BTreeSet::new(),
             proofs: BTreeMap::new(),
+            parts: BTreeSet::new(),
             known: HashMap::new(),
             dropped: HashMap::new(),
             dropped_order: VecDeque::new(),
@@ -133,32 +192,20 @@ impl Mempool {
     }
 
     /// Admits a transaction, whose shape and signatures were checked before, against the tip.
+    ///
+    /// # Errors
+    /// When it waits already, breaks a rule, or finds no room. Nothing is displaced then.
     pub fn insert(&mut self, state: &State, sound: SoundTx) -> Result<TxId, SubmitError> {
-        let tx = sound.id();
+        let (tx, place) = (sound.id(), place_of(&sound));
         if self.known.contains_key(&tx) {
             return Err(SubmitError::Known { tx });
         }
-        let sender = sound.signed().tx.sender;
-        let waiting = self.queues.get(&sender).map_or(0, |queue| queue.by_sequence.len());
-        if waiting >= self.limits.per_sender {
-            return Err(SubmitError::SenderFull { sender, waiting, limit: self.limits.per_sender });
-        }
-        let bytes = sound.block_bytes();
-        if self.known.len() >= self.limits.count || self.bytes.saturating_add(bytes) > self.limits.bytes {
-            return Err(SubmitError::PoolFull { count: self.known.len(), bytes: self.bytes });
-        }
-        let (is_proof, sequence) = (sound.is_proof(), sound.signed().tx.sequence);
-        let pending = self.pending(state, &sender);
-        let admitted = admit_sound(state, sound, &pending)?;
-        if is_proof {
-            self.proofs.insert(tx, Entry { tx: admitted, bytes });
-        } else {
-            let queue = self.queues.entry(sender).or_default();
-            queue.reserved = admitted.after(&pending).reserved;
-            queue.by_sequence.insert(sequence, Entry { tx: admitted, bytes });
-        }
-        self.known.insert(tx, (sender, sequence));
-        self.bytes += bytes;
+        self.check_share(&place)?;
+        let pending = self.pending(state, &sound.signed().tx.sender);
+        let entry = Entry::new(admit_sound(state, sound, &pending)?);
+        self.make_room(&entry, &place)?;
+        self.forget(&tx);
+        self.put(tx, place, entry);
         Ok(tx)
     }
 
@@ -176,7 +223,7 @@ impl Mempool {
         for entry in self.proofs.values() {
             take(&mut chosen, &mut left, entry);
         }
-        let mut heads: std::collections::BinaryHeap<Head<'_>> =
+        let mut heads: BinaryHeap<Head<'_>> =
             self.queues.values().filter_map(|queue| Head::next(queue.by_sequence.values())).collect();
         while let Some(head) = heads.pop() {
             if take(&mut chosen, &mut left, head.entry) {
@@ -192,8 +239,8 @@ impl Mempool {
             self.remove(tx);
         }
         for (tx, reason) in skipped {
-            if self.remove(tx) {
-                self.remember(*tx, reason.clone());
+            if self.remove(tx).is_some() {
+                self.remember(*tx, reason.clone().into());
             }
         }
         self.recheck(state);
@@ -203,25 +250,22 @@ impl Mempool {
     fn recheck(&mut self, state: &State) {
         let mut gone: Vec<(TxId, TxError)> = Vec::new();
         for (tx, entry) in &self.proofs {
-            let sound = entry.tx.sound();
-            let pending = Pending::none(state, &sound.signed().tx.sender);
-            gone.extend(admit_sound(state, sound.clone(), &pending).err().map(|reason| (*tx, reason)));
+            let pending = Pending::none(state, &entry.sender());
+            gone.extend(entry.tx.check_again(state, &pending).err().map(|reason| (*tx, reason)));
         }
-        for (sender, queue) in &mut self.queues {
+        for (sender, queue) in &self.queues {
             let mut pending = Pending::none(state, sender);
             for entry in queue.by_sequence.values() {
-                match admit_sound(state, entry.tx.sound().clone(), &pending) {
-                    Ok(admitted) => pending = admitted.after(&pending),
-                    Err(reason) => gone.push((entry.tx.sound().id(), reason)),
+                match entry.tx.check_again(state, &pending) {
+                    Ok(()) => pending = entry.tx.after(&pending),
+                    Err(reason) => gone.push((entry.id(), reason)),
                 }
             }
-            queue.reserved = pending.reserved;
         }
         for (tx, reason) in gone {
             self.remove(&tx);
-            self.remember(tx, reason);
+            self.remember(tx, reason.into());
         }
-        self.queues.retain(|_, queue| !queue.by_sequence.is_empty());
     }
 
     fn pending(&self, state: &State, sender: &Address) -> Pending {
@@ -234,17 +278,120 @@ impl Mempool {
         pending
     }
 
-    fn remove(&mut self, tx: &TxId) -> bool {
-        let Some((sender, sequence)) = self.known.remove(tx) else { return false };
-        let entry = match self.proofs.remove(tx) {
-            Some(entry) => Some(entry),
-            None => self.queues.get_mut(&sender).and_then(|queue| queue.by_sequence.remove(&sequence)),
-        };
-        self.bytes -= entry.map_or(0, |entry| entry.bytes);
-        true
+    /// One sender's share of the pool; of a proof, one place for each part.
+    fn check_share(&self, place: &Place) -> Result<(), SubmitError> {
+        match place {
+            Place::Proof { part } if self.parts.contains(part) => {
+                Err(TxError::ProofPartTwice { first_j: part.1 }.into())
+            }
+            Place::Proof { .. } => Ok(()),
+            Place::Queue { sender, .. } => {
+                let (waiting, limit) =
+                    (self.queues.get(sender).map_or(0, |queue| queue.by_sequence.len()), self.limits.per_sender);
+                if waiting >= limit {
+                    return Err(SubmitError::SenderFull { sender: *sender, waiting, limit });
+                }
+                Ok(())
+            }
+        }
     }
 
-    fn remember(&mut self, tx: TxId, reason: TxError) {
+    /// Displaces worse payers until `newcomer` fits, or nobody.
+    fn make_room(&mut self, newcomer: &Entry, place: &Place) -> Result<(), SubmitError> {
+        let full = SubmitError::PoolFull { count: self.known.len(), bytes: self.bytes };
+        if newcomer.bytes > self.limits.bytes {
+            return Err(full);
+        }
+        let mut displaced = Vec::new();
+        while !self.has_room(newcomer.bytes) {
+            let removed = self.worst_below(newcomer, place, displaced.len()).and_then(|tx| self.remove(&tx));
+            match removed {
+                Some(removed) => displaced.push(removed),
+                None => {
+                    displaced.into_iter().rev().for_each(|(place, entry)| self.put(entry.id(), place, entry));
+                    return Err(full);
+                }
+            }
+        }
+        for (_, entry) in displaced {
+            let (fee, bytes) = (entry.tx.sound().signed().tx.fee, entry.bytes);
+            self.remember(entry.id(), DropReason::Displaced { fee, bytes });
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.known.len() < self.limits.count && self.bytes.saturating_add(bytes) <= self.limits.bytes
+    }
+
+    /// The next transaction that `newcomer` may displace.
+    fn worst_below(&self, newcomer: &Entry, place: &Place, displaced: usize) -> Option<TxId> {
+        let Place::Queue { sender, .. } = place else {
+            return self.tails.first().map(|(_, Reverse(tx), _)| *tx);
+        };
+        // Its own sender's transactions are what it builds on.
+        let (price, Reverse(tx), _) = self.tails.iter().find(|(_, _, other)| other != sender)?;
+        (*price < newcomer.price && displaced < DISPLACED_MAX).then_some(*tx)
+    }
+
+    fn put(&mut self, tx: TxId, place: Place, entry: Entry) {
+        self.bytes += entry.bytes;
+        self.known.insert(tx, place);
+        match place {
+            Place::Proof { part } => {
+                self.parts.insert(part);
+                self.proofs.insert(tx, entry);
+            }
+            Place::Queue { sender, sequence } => {
+                let queue = self.queues.entry(sender).or_default();
+                queue.reserved =
+                    queue.reserved.checked_add(entry.tx.cost()).expect("admission checked the sum against the balance");
+                queue.by_sequence.insert(sequence, entry);
+                self.update_tail(&sender);
+            }
+        }
+    }
+
+    fn remove(&mut self, tx: &TxId) -> Option<(Place, Entry)> {
+        let place = self.known.remove(tx)?;
+        let entry = match &place {
+            Place::Proof { part } => {
+                self.parts.remove(part);
+                self.proofs.remove(tx)
+            }
+            Place::Queue { sender, sequence } => self.unqueue(sender, *sequence),
+        };
+        let entry = entry.expect("what is known is kept at its place");
+        self.bytes -= entry.bytes;
+        Some((place, entry))
+    }
+
+    fn unqueue(&mut self, sender: &Address, sequence: u64) -> Option<Entry> {
+        let queue = self.queues.get_mut(sender)?;
+        let entry = queue.by_sequence.remove(&sequence)?;
+        queue.reserved = queue.reserved.saturating_sub(entry.tx.cost());
+        self.update_tail(sender);
+        Some(entry)
+    }
+
+    /// Keeps the last of a queue among the tails; a queue without any is no queue.
+    fn update_tail(&mut self, sender: &Address) {
+        let Some(queue) = self.queues.get_mut(sender) else { return };
+        let last = queue.by_sequence.values().next_back().map(|entry| (entry.price, Reverse(entry.id()), *sender));
+        if let Some(before) = std::mem::replace(&mut queue.tail, last) {
+            self.tails.remove(&before);
+        }
+        match last {
+            Some(last) => {
+                self.tails.insert(last);
+            }
+            None => {
+                self.queues.remove(sender);
+            }
+        }
+    }
+
+    fn remember(&mut self, tx: TxId, reason: DropReason) {
         if self.dropped.insert(tx, reason).is_none() {
             self.dropped_order.push_back(tx);
         }
@@ -253,6 +400,37 @@ impl Mempool {
                 self.dropped.remove(&oldest);
             }
         }
+    }
+
+    /// What waits again is no longer dropped.
+    fn forget(&mut self, tx: &TxId) {
+        if self.dropped.remove(tx).is_some() {
+            self.dropped_order.retain(|other| other != tx);
+        }
+    }
+}
+
+fn place_of(sound: &SoundTx) -> Place {
+    let tx = &sound.signed().tx;
+    match &tx.body {
+        TxBody::Prove { part, .. } => Place::Proof { part: (part.holder, part.first_j) },
+        _ => Place::Queue { sender: tx.sender, sequence: tx.sequence },
+    }
+}
+
+impl Entry {
+    fn new(tx: AdmittedTx) -> Self {
+        let (bytes, fee) = (tx.sound().block_bytes(), tx.sound().signed().tx.fee);
+        let price = (u128::from(fee.get()) << 64) / (bytes.max(1) as u128);
+        Self { tx, bytes, price }
+    }
+
+    fn id(&self) -> TxId {
+        self.tx.sound().id()
+    }
+
+    fn sender(&self) -> Address {
+        self.tx.sound().signed().tx.sender
     }
 }
 
@@ -265,28 +443,25 @@ fn take(chosen: &mut Vec<AdmittedTx>, left: &mut usize, entry: &Entry) -> bool {
     fits
 }
 
-/// The next transaction of one sender, ordered by fee per byte.
+/// The next transaction of one sender, ordered by fee per byte, then by the smaller id.
 struct Head<'a> {
     entry: &'a Entry,
-    rest: std::collections::btree_map::Values<'a, u64, Entry>,
+    rest: Values<'a, u64, Entry>,
 }
 
 impl<'a> Head<'a> {
-    fn next(mut rest: std::collections::btree_map::Values<'a, u64, Entry>) -> Option<Self> {
+    fn next(mut rest: Values<'a, u64, Entry>) -> Option<Self> {
         Some(Self { entry: rest.next()?, rest })
     }
 
-    /// Compares fee per byte without division: a/b < c/d exactly when a*d < c*b.
-    fn weigh(&self, other: &Self) -> std::cmp::Ordering {
-        let fee = |head: &Self| u128::from(head.entry.tx.sound().signed().tx.fee.get());
-        let (mine, theirs) = (fee(self) * other.entry.bytes as u128, fee(other) * self.entry.bytes as u128);
-        mine.cmp(&theirs).then_with(|| other.entry.tx.sound().id().cmp(&self.entry.tx.sound().id()))
+    fn rank(&self) -> (Price, Reverse<TxId>) {
+        (self.entry.price, Reverse(self.entry.id()))
     }
 }
 
 impl PartialEq for Head<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.weigh(other).is_eq()
+        self.rank() == other.rank()
     }
 }
 impl Eq for Head<'_> {}
@@ -297,6 +472,6 @@ impl PartialOrd for Head<'_> {
 }
 impl Ord for Head<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.weigh(other)
+        self.rank().cmp(&other.rank())
     }
 }
