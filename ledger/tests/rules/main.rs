@@ -9,6 +9,7 @@ mod disk;
 mod extensions;
 mod first_block;
 mod footprints;
+mod fuzz;
 mod inclusion;
 mod market;
 mod oracle;

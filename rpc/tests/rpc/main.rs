@@ -6,6 +6,7 @@ mod client;
 mod common;
 mod errors;
 mod http;
+mod fuzz;
 mod quote;
 mod shapes;
 mod text;
