@@ -3,7 +3,7 @@
 use crate::error::WalletError;
 use crate::link::Link;
 use crate::session::Session;
-use holdfast_network::control::CheckedOffer;
+use holdfast_network::control::{CheckedOffer, OfferError};
 use holdfast_network::wire::{PlacementDone, PlacementRequest, RefusalKind, Signed};
 use holdfast_parcel::{Catalog, Layout};
 use holdfast_primitives::{Amount, Bounded, RequestId, TimeMs};
@@ -108,9 +108,15 @@ pub async fn place(
     let request = request(session, link, &layout, segments_max, terms)?;
     let found = link.control().place(Signed::new(request, session.key(), &session.chain())).await?.collect().await?;
     let mut offers = found.offers;
+    // A holder that promises less would refuse its later batches when most of the data is sent.
+    offers.retain(|offer| offer.quote().terms.batches_max >= segments_max);
     offers.sort_by_key(|offer| offer.quote().terms.price);
     if offers.len() < wanted {
-        return Err(WalletError::NotEnoughHolders { found: offers.len(), wanted, reasons: explain(&found.done) });
+        return Err(WalletError::NotEnoughHolders {
+            found: offers.len(),
+            wanted,
+            reasons: explain(&found.done, &found.dropped),
+        });
     }
     offers.truncate(wanted);
     Ok(Placed { layout, rounds: terms.rounds, offers, segments_max })
@@ -177,7 +183,7 @@ fn request(
 }
 
 /// Why holders declined, and what would do, in one line.
-fn explain(done: &PlacementDone) -> String {
+fn explain(done: &PlacementDone, dropped: &[OfferError]) -> String {
     if done.asked == 0 {
         return "no holder with room and a price within the limit is online".to_owned();
     }
@@ -186,6 +192,7 @@ fn explain(done: &PlacementDone) -> String {
     reasons.extend(done.cheapest.map(|price| format!("the cheapest of them asks {price} per batch and round")));
     reasons.extend(done.roomiest.map(|batches| format!("the roomiest could take {batches} batches")));
     reasons.extend(done.longest_rounds.map(|rounds| format!("the longest term is {rounds} rounds")));
+    reasons.extend(dropped.first().map(|first| format!("{} offers did not hold: {first}", dropped.len())));
     if reasons.is_empty() { "no more are online".to_owned() } else { reasons.join(", ") }
 }
 

@@ -101,6 +101,64 @@ fn corrupt_keystores_are_named_as_such() {
     );
 }
 
+/// A keystore file of Alice's, her words, and the file's bytes.
+fn sealed() -> (tempfile::TempDir, Keystore, Words, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let keystore = Keystore::new(folder.path());
+    let words = Words::from_entropy([0x5a; 32]);
+    keystore.create("alice", "dhf1xyz", &words, "correct horse", CHEAP).unwrap();
+    let bytes = std::fs::read(folder.path().join("alice.json")).unwrap();
+    (folder, keystore, words, bytes)
+}
+
+/// Damage that changes nothing of what the file says (`a` and `A` are one hexadecimal digit) opens to the same words; any
+/// other is named. No damage opens to other words.
+fn opens_to_the_same_words_or_to_none(
+    folder: &tempfile::TempDir,
+    keystore: &Keystore,
+    words: &Words,
+    bytes: &[u8],
+) -> bool {
+    std::fs::write(folder.path().join("alice.json"), bytes).unwrap();
+    match keystore.open("alice", "correct horse") {
+        Ok(opened) => {
+            assert_eq!(opened.entropy(), words.entropy(), "other words out of {:?}", String::from_utf8_lossy(bytes));
+            true
+        }
+        Err(KeystoreError::WrongPassword { .. } | KeystoreError::Corrupt { .. }) => false,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn no_flipped_bit_of_a_keystore_opens_to_other_words() {
+    let (folder, keystore, words, honest) = sealed();
+    assert!(opens_to_the_same_words_or_to_none(&folder, &keystore, &words, &honest));
+    let mut harmless = Vec::new();
+    for bit in 0..honest.len() * 8 {
+        let mut bent = honest.clone();
+        bent[bit / 8] ^= 1 << (bit % 8);
+        if opens_to_the_same_words_or_to_none(&folder, &keystore, &words, &bent) {
+            harmless.push((honest[bit / 8], bent[bit / 8]));
+        }
+    }
+    let other_case = |(before, after): &(u8, u8)| before.eq_ignore_ascii_case(after) && before.is_ascii_hexdigit();
+    assert!(harmless.iter().all(other_case), "{harmless:?}");
+}
+
+#[test]
+fn a_keystore_that_is_cut_short_or_goes_on_is_named_as_corrupt() {
+    let (folder, keystore, _, honest) = sealed();
+    let path = folder.path().join("alice.json");
+    for length in 0..honest.len() {
+        std::fs::write(&path, &honest[..length]).unwrap();
+        let error = keystore.open("alice", "correct horse").unwrap_err();
+        assert!(matches!(error, KeystoreError::Corrupt { .. }), "{length} bytes: {error}");
+    }
+    std::fs::write(&path, [&honest[..], b"{}"].concat()).unwrap();
+    assert!(matches!(keystore.open("alice", "correct horse"), Err(KeystoreError::Corrupt { .. })));
+}
+
 #[test]
 fn names_that_would_leave_the_folder_are_refused() {
     let keystore = Keystore::new("/nonexistent");
@@ -117,6 +175,19 @@ proptest! {
         let words = Words::from_entropy(entropy);
         let read = Words::parse(&words.reveal()).unwrap();
         prop_assert_eq!(read.entropy(), &entropy);
+    }
+
+    #[test]
+    fn no_damage_to_a_keystore_opens_to_other_words(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let (folder, keystore, words, honest) = sealed();
+        let mut bent = honest;
+        for (at, byte) in damage {
+            let at = at.index(bent.len());
+            bent[at] = byte;
+        }
+        opens_to_the_same_words_or_to_none(&folder, &keystore, &words, &bent);
     }
 
     #[test]

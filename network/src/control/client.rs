@@ -111,7 +111,7 @@ impl ControlClient {
     pub async fn place(&self, request: Signed<PlacementRequest>) -> Result<OfferStream<'_>, ControlError> {
         let wanted = request.statement.clone();
         let stream = self.ask(ToParent::Place(request)).await?;
-        Ok(OfferStream { client: self, stream, request: wanted })
+        Ok(OfferStream::new(self, stream, wanted))
     }
 
     /// Asks where holders are, for reading back. The answer is in the order of `holders`; tickets that are not for

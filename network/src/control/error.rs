@@ -37,8 +37,8 @@ pub enum ControlError {
         /// What was due.
         expected: &'static str,
     },
-    /// More than a request may carry.
-    #[error("{found} holders in one request, at most {limit} are allowed")]
+    /// More than a request may carry, or a parent may answer.
+    #[error("{found} holders at once, at most {limit} are allowed")]
     TooMany {
         /// Given.
         found: usize,

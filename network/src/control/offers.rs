@@ -6,9 +6,13 @@ use crate::address::NodeAddr;
 use crate::footprint::{FootprintError, check_footprint};
 use crate::placement::{QuoteError, check_quote};
 use crate::transport::BiStream;
-use crate::wire::{Direction, FromParent, Offered, PlacementDone, PlacementRequest, Signed, Ticket, read_frame_within};
+use crate::wire::{
+    Direction, FromParent, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, Signed, Ticket,
+    read_frame_within,
+};
 use holdfast_ledger::statement::{Footprint, Quote};
 use holdfast_primitives::{Address, ChainId, TimeMs};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -33,10 +37,17 @@ pub struct Offers {
 
 /// The offers of one placement as they come.
 pub struct OfferStream<'a> {
-    pub(super) client: &'a ControlClient,
-    pub(super) stream: BiStream,
-    pub(super) request: PlacementRequest,
+    client: &'a ControlClient,
+    stream: BiStream,
+    request: PlacementRequest,
+    /// Whose sound offers came: a holder's second offer would be counted as another holder.
+    holders: BTreeSet<Address>,
+    /// Messages so far.
+    told: usize,
 }
+
+/// Offers that one placement may bring: far more than any parent passes on.
+const OFFERS_MAX: usize = 16 * PLACEMENT_HOLDERS_MAX;
 
 /// Why an offer does not count.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -50,6 +61,12 @@ pub enum OfferError {
     /// The holder was excluded.
     #[error("{holder} was excluded")]
     Excluded {
+        /// The holder.
+        holder: Address,
+    },
+    /// The holder's offer has come before.
+    #[error("{holder} was offered before")]
+    Repeated {
         /// The holder.
         holder: Address,
     },
@@ -144,7 +161,11 @@ fn check_ticket(
     if holds { Ok(()) } else { Err(OfferError::BadTicketSignature { issuer: *issuer }) }
 }
 
-impl OfferStream<'_> {
+impl<'a> OfferStream<'a> {
+    pub(super) const fn new(client: &'a ControlClient, stream: BiStream, request: PlacementRequest) -> Self {
+        Self { client, stream, request, holders: BTreeSet::new(), told: 0 }
+    }
+
     /// What comes next; after [`OfferEvent::Done`] nothing does.
     pub async fn next(&mut self) -> Result<OfferEvent, ControlError> {
         let (client, now) = (self.client, self.client.clock.now());
@@ -153,13 +174,24 @@ impl OfferStream<'_> {
         let message = read_frame_within::<FromParent>(&mut self.stream.recv, patience).await;
         match message.map_err(|source| client.frame_error(source))? {
             FromParent::Offered(offered) => {
-                let checked = CheckedOffer::check(*offered, &self.request, &client.parent, &client.chain, now);
-                Ok(checked.map_or_else(OfferEvent::Dropped, |offer| OfferEvent::Offer(Box::new(offer))))
+                self.told += 1;
+                if self.told > OFFERS_MAX {
+                    return Err(ControlError::TooMany { found: self.told, limit: OFFERS_MAX });
+                }
+                Ok(self
+                    .check(*offered, now)
+                    .map_or_else(OfferEvent::Dropped, |offer| OfferEvent::Offer(Box::new(offer))))
             }
             FromParent::Done(done) => Ok(OfferEvent::Done(done)),
             FromParent::Refused(refusal) => Err(ControlError::Refused { parent: client.parent, refusal }),
             other => Err(client.unexpected(&other, "an offer")),
         }
+    }
+
+    fn check(&mut self, offered: Offered, now: TimeMs) -> Result<CheckedOffer, OfferError> {
+        let offer = CheckedOffer::check(offered, &self.request, &self.client.parent, &self.client.chain, now)?;
+        let holder = offer.quote.terms.holder;
+        if self.holders.insert(holder) { Ok(offer) } else { Err(OfferError::Repeated { holder }) }
     }
 
     /// Waits for the end and gives everything at once.
