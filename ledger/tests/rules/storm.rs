@@ -187,7 +187,7 @@ impl Storm {
         let state = &self.market.state;
         let owner = state.account_by_address(&address(who)).map(|(number, _)| number);
         let own: Vec<_> = state.iter_contracts().filter(|(_, contract)| Some(contract.owner) == owner).collect();
-        let last = own.iter().filter(|(_, contract)| contract.batches > 0).next_back();
+        let last = own.iter().rfind(|(_, contract)| contract.batches > 0);
         let (number, end) =
             last.map_or((ContractNo::new(0), RoundNo::new(1)), |(number, contract)| (*number, contract.end_round));
         let mut contracts = vec![number];
