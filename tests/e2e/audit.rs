@@ -7,7 +7,7 @@ use std::process::Command;
 fn a_round_is_audited_bundled_replayed_and_verified_again_without_a_node() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("network").display().to_string();
-    let devnet = Running::start(&["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &dir, "--round", "4s"]).unwrap();
+    let devnet = Running::start(&["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &dir, "--round", "8s"]).unwrap();
     let rpc = devnet.said["rpc"].as_str().unwrap().to_owned();
     let alice = Person::new(&folder.path().join("alice"), &rpc);
     alice.ask(&["wallet", "new"]);

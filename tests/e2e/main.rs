@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod folders;
 mod mistakes;
+mod network;
 mod ports;
 mod process;
 mod readme;
