@@ -1,5 +1,5 @@
 //! The program as a stranger runs it: real processes, real kills, real mistakes.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says what it saw before")]
 
 mod audit;
 mod bounds;
