@@ -38,6 +38,13 @@ struct Call {
     check: fn(&Value) -> Result<()>,
 }
 
+/// Per CPU second: requests of the bare server, single calls, and calls in batches of each size.
+struct Sides {
+    bare: f64,
+    single: f64,
+    batches: Vec<f64>,
+}
+
 /// A server under load.
 struct Server {
     process: Child,
@@ -100,24 +107,24 @@ impl Call {
             let bare = bare.calls_per_cpu_second(&bare_one, 1)?;
             let single = node.calls_per_cpu_second(&one.0, 1)?;
             let batch = |(calls, request): &(u32, Request)| node.calls_per_cpu_second(request, *calls);
-            Ok((bare, single, batches.iter().map(batch).collect::<Result<Vec<_>>>()?))
+            Ok(Sides { bare, single, batches: batches.iter().map(batch).collect::<Result<_>>()? })
         })?;
         let bytes = one.1;
         report.figure(
             format!("rpc bare hyper, body of {bytes} B"),
-            runs.median(|run| run.sides.0),
+            runs.median(|run| run.sides.bare),
             "per CPU-s",
             None,
             "",
         );
-        let figure = |kind: String, of: &dyn Fn(&(f64, f64, Vec<f64>)) -> f64| {
-            let ratio = runs.median(|run| of(&run.sides) / run.sides.0);
+        let figure = |kind: String, of: &dyn Fn(&Sides) -> f64| {
+            let ratio = runs.median(|run| of(&run.sides) / run.sides.bare);
             let value = runs.median(|run| of(&run.sides));
             report.figure(format!("rpc {name}, {kind}"), value, "calls/CPU-s", Some(ratio), "bare hyper");
         };
-        figure("single".into(), &|sides| sides.1);
+        figure("single".into(), &|sides| sides.single);
         for (place, calls) in BATCHES.iter().enumerate() {
-            figure(format!("batches of {calls}"), &|sides| sides.2[place]);
+            figure(format!("batches of {calls}"), &|sides| sides.batches[place]);
         }
         Ok(())
     }

@@ -5,13 +5,13 @@
 
 use crate::chunk::ChunkRecord;
 use crate::file::{FileMeta, FileRecord, Piece, content_hash};
+use crate::head::SegmentShape;
 use crate::keys::ChunkId;
 use crate::layout::Layout;
 use crate::limits::{CATALOG_CHUNKS_MAX, CATALOG_FILES_MAX};
 use crate::path::FilePath;
 use crate::table::ChunkTable;
 use borsh::{BorshDeserialize, BorshSerialize};
-use crate::head::SegmentShape;
 use holdfast_primitives::{Bounded, TimeMs, sha256_parts};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};

@@ -39,7 +39,8 @@ pub const CHUNK_RECORD_BYTES_MAX: usize = 32 + 32 + 4 + 4 + 2 * CHUNK_FRAMES_MAX
 /// Bytes of an encoded segment shape, at most.
 pub const SEGMENT_SHAPE_BYTES_MAX: usize = 8 + 1 + 32;
 /// Bytes of an encoded catalog head, at most: generation, time, flag, two counted lists.
-pub const HEAD_BYTES_MAX: usize = 8 + 8 + 1 + 4 + 4 + HEAD_CHUNKS_MAX * (CHUNK_RECORD_BYTES_MAX + SEGMENT_SHAPE_BYTES_MAX);
+pub const HEAD_BYTES_MAX: usize =
+    8 + 8 + 1 + 4 + 4 + HEAD_CHUNKS_MAX * (CHUNK_RECORD_BYTES_MAX + SEGMENT_SHAPE_BYTES_MAX);
 /// Bytes that sealing a head adds: version, nonce, tag.
 pub const HEAD_SEAL_BYTES: usize = 1 + 12 + SEAL_BYTES;
 /// Catalog chunks that one index lists, at most.

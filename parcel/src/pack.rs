@@ -19,7 +19,7 @@ use crate::path::FilePath;
 use crate::segment::{PackedSegment, SegmentSpace};
 use holdfast_primitives::TimeMs;
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 use thiserror::Error;
 
@@ -151,8 +151,16 @@ impl<S: SegmentSink> Packer<S> {
     pub fn new(layout: Layout, first_ordinal: u32, catalog: Catalog, keys: OwnerKeys, sink: S) -> Self {
         let stats = PackStats::default();
         let next_ordinal = Some(first_ordinal);
-        let store = ChunkStore { layout, keys, catalog, sink, stats, filling: None, next_ordinal, broken: false };
+        let avoided = BTreeSet::new();
+        let store =
+            ChunkStore { layout, keys, catalog, avoided, sink, stats, filling: None, next_ordinal, broken: false };
         Self { chunker: Chunker::new(), store }
+    }
+
+    /// Does not build on what lies in these segments: a chunk found there is packed anew, and every file that uses it finds
+    /// it in its new place.
+    pub fn avoid(&mut self, segments: BTreeSet<u32>) {
+        self.store.avoided = segments;
     }
 
     /// Stores what `reader` yields as `path`, in place of a file of that name.
@@ -239,6 +247,8 @@ struct ChunkStore<S: SegmentSink> {
     layout: Layout,
     keys: OwnerKeys,
     catalog: Catalog,
+    /// Segments that are not built on.
+    avoided: BTreeSet<u32>,
     sink: S,
     stats: PackStats,
     filling: Option<PackedSegment<S::Space>>,
@@ -255,14 +265,15 @@ impl<S: SegmentSink> ChunkStore<S> {
         let plain_bytes: usize = group.iter().map(|chunk| chunk.len()).sum();
         let mut seen = HashSet::new();
         let mut fresh: Vec<(ChunkId, &mut [u8])> = ids.iter().copied().zip(group).collect();
-        fresh.retain(|(id, _)| self.catalog.find_chunk(id).is_none() && seen.insert(*id));
+        let stays = |known: &ChunkRecord| !self.avoided.contains(&known.at.segment);
+        fresh.retain(|(id, _)| !self.catalog.find_chunk(id).is_some_and(stays) && seen.insert(*id));
         let fresh_bytes: usize = fresh.iter().map(|(_, chunk)| chunk.len()).sum();
         added.chunks += ids.len() as u64;
         added.new_chunks += fresh.len() as u64;
         added.deduped_bytes += (plain_bytes - fresh_bytes) as u64;
         for record in self.seal_and_append(fresh)? {
             added.stored_bytes += u64::from(record.at.stored_len);
-            self.catalog.table.add(record);
+            self.catalog.table.put(record);
         }
         let numbers = ids.iter().map(|id| self.catalog.table.number_of(id));
         Ok(numbers.map(|number| number.expect("every chunk of the group was known or was just added")).collect())

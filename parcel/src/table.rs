@@ -40,6 +40,15 @@ impl ChunkTable {
         number
     }
 
+    /// Adds a chunk, or puts its new record in the place of the one it has; its number.
+    pub fn put(&mut self, record: ChunkRecord) -> u32 {
+        let Some(number) = self.number_of(&record.id) else { return self.add(record) };
+        if let Some(Some(slot)) = self.slots.get_mut(number as usize) {
+            slot.record = record;
+        }
+        number
+    }
+
     pub fn number_of(&self, id: &ChunkId) -> Option<u32> {
         self.by_id.get(id).copied()
     }

@@ -237,9 +237,16 @@ fn take_step(packer: &mut holdfast_parcel::Packer<support::Vault>, model: &mut B
 fn the_encoding_is_frozen() {
     let id = [0x11; 32];
     let content = [b"holdfast/content/v1\0".as_slice(), &4u64.to_le_bytes(), &id].concat();
-    let chunk =
-        [id.as_slice(), &[0x22; 32], &[4, 0, 0, 0], &[1, 0, 0, 0, 0, 0], &[3, 0, 0, 0], &[9, 0, 0, 0, 0, 0, 0, 0], &[20, 0, 0, 0]]
-            .concat();
+    let chunk = [
+        id.as_slice(),
+        &[0x22; 32],
+        &[4, 0, 0, 0],
+        &[1, 0, 0, 0, 0, 0],
+        &[3, 0, 0, 0],
+        &[9, 0, 0, 0, 0, 0, 0, 0],
+        &[20, 0, 0, 0],
+    ]
+    .concat();
     let file = [
         &[3, 0, 0, 0],
         b"a/b".as_slice(),
@@ -282,9 +289,8 @@ fn ids_are_frozen() {
 
 #[test]
 fn the_longest_head_fits_the_account() {
-    let chunk = |index: u8| {
-        [[index; 64].as_slice(), &[0, 0, 1, 0], &[16, 0, 0, 0], &[index; 2 * 16], &[index; 16]].concat()
-    };
+    let chunk =
+        |index: u8| [[index; 64].as_slice(), &[0, 0, 1, 0], &[16, 0, 0, 0], &[index; 2 * 16], &[index; 16]].concat();
     let shape = |index: u8| [[index, 0, 0, 0, 10, 20, 1, 28, 1].as_slice(), &[index; 32]].concat();
     let (chunks, shapes): (Vec<u8>, Vec<u8>) = ((0..6).flat_map(chunk).collect(), (0..6).flat_map(shape).collect());
     let body = [[9; 16].as_slice(), &[1], &[6, 0, 0, 0], &chunks, &[6, 0, 0, 0], &shapes].concat();
@@ -309,8 +315,6 @@ fn a_head_of_another_generation_still_opens_and_says_which_it_is() {
     assert_eq!(open(&first).written().get(), 1_000);
     let old = open(&first).fetch();
     let stored = owner.fetch(old.wanted(), |segment| old.shape(segment).map(|shape| shape.layout), &[]).unwrap();
-    let CatalogLoad::Ready(catalog) = old.supply(stored).unwrap() else {
-        panic!("a small catalog needs no index")
-    };
+    let CatalogLoad::Ready(catalog) = old.supply(stored).unwrap() else { panic!("a small catalog needs no index") };
     assert_eq!(catalog.list("").count(), 1);
 }

@@ -269,3 +269,25 @@ fn half_a_gibibyte_passes_through_a_few_megabytes_of_memory() {
     assert!(spaces <= 2 * owner.layout.data_bytes() && alive.spaces_most.load(SeqCst) <= 2, "{spaces} bytes in spaces");
     assert_eq!(alive.bytes.load(SeqCst), 0);
 }
+
+#[test]
+fn what_lies_in_an_avoided_segment_is_packed_anew_for_every_file_that_uses_it() {
+    let content = noise(27, 6 * MIB);
+    let mut owner = Owner::new();
+    owner.store(&[("old", &content)]);
+    let before: Vec<u32> = owner.catalog().segments().map(|segment| segment.ordinal).collect();
+    let mut added = None;
+    owner.session(|packer| {
+        packer.avoid(before.iter().copied().collect());
+        added = Some(packer.add_file(path_of("copy"), support::meta_of(&content), content.as_slice()).unwrap());
+    });
+    let added = added.unwrap();
+    assert_eq!((added.deduped_bytes, added.new_chunks), (0, added.chunks), "{added:?}");
+    let catalog = owner.catalog();
+    assert!(catalog.chunks().all(|chunk| !before.contains(&chunk.at.segment)), "the old file moved along");
+    assert!(before.iter().all(|ordinal| catalog.dead_segments().contains(ordinal)), "nothing lives where it lay");
+    assert_eq!((owner.read(&catalog, "old"), owner.read(&catalog, "copy")), (content.clone(), content));
+
+    let (again, _) = owner.store(&[("third", &owner.read(&catalog, "copy"))]);
+    assert_eq!(again[0].new_chunks, 0, "what is not avoided is built on");
+}

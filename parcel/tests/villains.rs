@@ -83,20 +83,14 @@ fn the_bomb_builder_gets_no_memory() {
     let (record, stored) = sealed(&vec![0; 1_000_000]);
     assert!(record.frames.len() == 16 && stored.len() < 1_000);
     let small = ChunkRecord { raw_len: 500, ..record.clone() };
-    assert_eq!(
-        decode_chunk(&small, stored.clone()),
-        Err(ChunkError::BadCompression { id: record.id, raw_len: 500 })
-    );
+    assert_eq!(decode_chunk(&small, stored.clone()), Err(ChunkError::BadCompression { id: record.id, raw_len: 500 }));
     let more = ChunkRecord { raw_len: 1_000_001, ..record.clone() };
     assert_eq!(
         decode_chunk(&more, stored.clone()),
         Err(ChunkError::BadCompression { id: record.id, raw_len: 1_000_001 })
     );
     let huge = ChunkRecord { raw_len: u32::MAX, ..record.clone() };
-    assert_eq!(
-        decode_chunk(&huge, stored.clone()),
-        Err(ChunkError::TooLarge { id: record.id, raw_len: u32::MAX })
-    );
+    assert_eq!(decode_chunk(&huge, stored.clone()), Err(ChunkError::TooLarge { id: record.id, raw_len: u32::MAX }));
     let raw = ChunkRecord { frames: Bounded::empty(), ..record.clone() };
     assert_eq!(decode_chunk(&raw, stored), Err(ChunkError::BadCompression { id: record.id, raw_len: 1_000_000 }));
 }

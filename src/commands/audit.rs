@@ -8,8 +8,8 @@ use crate::output::{bytes, percent, table, thousands};
 use clap::{Args, Subcommand};
 use holdfast_primitives::{ChainId, Height, RoundNo};
 use holdfast_wallet::{
-    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, WalletError,
-    load_catalog, replay_chain,
+    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, WalletError, load_catalog,
+    replay_chain,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;

@@ -214,7 +214,8 @@ fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey, seats: &[Seat]) ->
         let genesis = crate::commands::genesis::read(&path)?;
         let found = genesis.validators.len();
         if found != seats.len() {
-            let message = format!("the devnet in {} has {found} validators, {} were asked for", dir.display(), seats.len());
+            let message =
+                format!("the devnet in {} has {found} validators, {} were asked for", dir.display(), seats.len());
             return Err(Failure::new(Exit::Usage, "other-network", message)
                 .hint(format!("--validators {found}, or another folder with --dir")));
         }

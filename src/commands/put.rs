@@ -10,8 +10,8 @@ use clap::Args;
 use holdfast_genesis::Price;
 use holdfast_primitives::Amount;
 use holdfast_wallet::{
-    Catalog, Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect,
-    forget_what_ends_sooner, load_catalog, paid_until, place,
+    Catalog, Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog,
+    paid_until, place, reusable,
 };
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -57,18 +57,17 @@ pub async fn run(context: &Context, args: PutArgs) -> Outcome {
 }
 
 async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs, collected: Collected) -> Outcome {
-    let mut catalog = load_catalog(session, link).await?;
+    let catalog = load_catalog(session, link).await?;
     let price_max = args.price_limit.as_deref().map(|text| -> Result<Amount, Failure> {
         Ok(Price::from_gib_30_days(text.parse()?, session.params().round_ms)?.get())
     });
     let rounds = rounds_for(args.term, session.params().round_ms);
     let terms = Terms { rounds, price_max: price_max.transpose()?, batch_log2: None, code: None };
-    let names: Vec<&str> = collected.files.iter().map(|file| file.name.as_str()).collect();
-    let reused = forget_what_ends_sooner(session, &mut catalog, &names, rounds).await?;
+    let reused = reusable(session, &catalog, rounds).await?;
     let (size, count) = (collected.bytes(), collected.files.len());
     let placed = place(session, link, &catalog, (size, count as u64), terms).await?;
     let most = placed.cost(session, placed.segments_max)?;
-    let until = paid_until(session, link.now(), reused.map_or(rounds, |reused| reused.min(rounds)));
+    let until = paid_until(session, link.now(), reused.rounds.map_or(rounds, |reused| reused.min(rounds)));
     let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
     context.output.note(quote_text(&collected, &placed, &most, (until, session.params().round_ms), balance));
     warn_of_short_catalog(context, session, &catalog, until).await?;
@@ -81,7 +80,8 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     let pieces = placed.layout.batches() as u64;
     let expected = size.div_ceil(placed.layout.data_bytes()).max(1) * pieces;
     let work_dir = std::env::temp_dir();
-    let put = Put { session, link, placed, catalog, work_dir: &work_dir, no_wait: args.no_wait };
+    let avoided = reused.avoided;
+    let put = Put { session, link, placed, catalog, avoided, work_dir: &work_dir, no_wait: args.no_wait };
     let tell = |now: PutProgress| {
         progress.at(now.read_bytes, Some(Pieces { stored: now.stored, needed: expected.max(now.made) }));
     };

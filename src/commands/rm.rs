@@ -9,6 +9,7 @@ use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_primitives::Bounded;
 use holdfast_wallet::{Catalog, Link, Put, Session, Terms, WalletError, load_catalog, paid_until, place};
+use std::collections::BTreeSet;
 
 #[derive(Debug, Args)]
 pub struct RmArgs {
@@ -62,7 +63,8 @@ async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) ->
         context.output.result("nothing was deleted", &serde_json::json!({ "quote": most, "would_delete": names }));
         return Ok(());
     }
-    let put = Put { session, link, placed, catalog, work_dir: &std::env::temp_dir(), no_wait: args.no_wait };
+    let (work_dir, avoided) = (std::env::temp_dir(), BTreeSet::new());
+    let put = Put { session, link, placed, catalog, avoided, work_dir: &work_dir, no_wait: args.no_wait };
     let stored = put.run(Vec::new(), &|_| {}).await?;
     let value = serde_json::json!({
         "deleted": names, "released_segments": stored.released, "cost": stored.cost,

@@ -81,8 +81,7 @@ impl Seat {
 
     fn failed(&self) -> Failure {
         let message = format!("the validator in {} did not start", self.dir.display());
-        Failure::new(Exit::Failed, "validator", message)
-            .hint(format!("{} says why", self.dir.join("log").display()))
+        Failure::new(Exit::Failed, "validator", message).hint(format!("{} says why", self.dir.join("log").display()))
     }
 }
 

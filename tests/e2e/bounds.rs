@@ -106,6 +106,11 @@ fn storing_again_builds_on_what_is_paid_for_long_enough_and_on_nothing_else() {
     assert!(released > 0, "and the old pieces are let go");
     assert!(until > hour + 3_500_000, "{until} against {hour}");
     assert_eq!(alice.get("diary"), noise(2 * MIB, 3));
+
+    // A copy under another name must not lean on what ends before it.
+    let copy = alice.ask(&["put", path.to_str().unwrap(), "--as", "copy", "--yes", "--for", "4h"]);
+    assert_eq!(copy["deduped_bytes"], 0, "{copy}");
+    assert_eq!((alice.get("copy"), alice.get("diary")), (noise(2 * MIB, 3), noise(2 * MIB, 3)));
 }
 
 #[test]

@@ -83,7 +83,12 @@ struct Stored {
 
 impl Stored {
     fn now(alice: &Person, seed: u64) -> Self {
-        Self { balance: alice.balance(), listed: alice.ask(&["ls"]), seed }
+        let mut listed = alice.ask(&["ls"]);
+        for file in listed.as_array_mut().unwrap() {
+            // An estimate from the clock: it moves when rounds do not come exactly when they are due.
+            file.as_object_mut().unwrap().remove("paid_until_ms").unwrap();
+        }
+        Self { balance: alice.balance(), listed, seed }
     }
 
     fn check(&self, alice: &Person) {

@@ -163,7 +163,7 @@ impl Person {
 
 /// Waits for a condition; panics at the deadline.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(90);
+    let deadline = Instant::now() + Duration::from_secs(180);
     loop {
         if let Some(found) = look() {
             return found;

@@ -102,12 +102,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Brings one range: from its own batch, or rebuilt from others.
-    async fn span(
-        &self,
-        span: BatchSpan,
-        shape: SegmentShape,
-        fetched: &Mutex<Fetched>,
-    ) -> Result<(), WalletError> {
+    async fn span(&self, span: BatchSpan, shape: SegmentShape, fetched: &Mutex<Fetched>) -> Result<(), WalletError> {
         let places = &self.places(&shape).await?.batches;
         let mut lost = BTreeMap::new();
         match self.read(places, span).await {

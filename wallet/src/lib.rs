@@ -32,7 +32,7 @@ pub use keystore::{Cost as KeystoreCost, Keystore, KeystoreError, Listed, write_
 pub use link::Link;
 pub use place::{Cost, Placed, Terms, paid_until, place};
 pub use put::{Put, PutProgress, Stored, held_segments, release_dead};
-pub use reuse::forget_what_ends_sooner;
+pub use reuse::{Reusable, reusable};
 pub use session::Session;
 pub use signer::{Prepared, Signer};
 pub use turn::Turn;

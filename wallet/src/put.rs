@@ -19,6 +19,7 @@ use holdfast_parcel::{Catalog, Finish, Layout, PackStats, PackedSegment, Packer,
 use holdfast_por::BatchMeta;
 use holdfast_primitives::limits::{REGISTER_BATCHES_MAX, REGISTER_SEGMENTS_MAX, RELEASE_BATCHES_MAX};
 use holdfast_primitives::{Amount, Bounded, Height, HeightDelta, TxId};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -70,9 +71,10 @@ pub struct Put<'a> {
     pub link: &'a Link,
     /// Who takes it.
     pub placed: Placed,
-    /// The owner's catalog. A file in it that is stored again under its name is replaced; its chunks are built on, so
-    /// forget it before (see [`crate::forget_what_ends_sooner`]) if they would not stay for long enough.
+    /// The owner's catalog. A file in it that is stored again under its name is replaced.
     pub catalog: Catalog,
+    /// Segments whose chunks are not built on (see [`crate::reusable`]).
+    pub avoided: BTreeSet<u32>,
     /// A folder for temporary files, used for large batches only.
     pub work_dir: &'a Path,
     /// Whether to stop once the last registration is handed in. Nothing is stored or paid unless it becomes final; dead
@@ -135,10 +137,12 @@ impl Put<'_> {
             counters: Arc::clone(counters),
         };
         let catalog = std::mem::replace(&mut self.catalog, Catalog::new());
+        let avoided = std::mem::take(&mut self.avoided);
         let (layout, keys, now) = (self.placed.layout, self.session.keys().clone(), self.link.now());
         let counters = Arc::clone(counters);
         tokio::task::spawn_blocking(move || {
             let mut packer = Packer::new(layout, first_ordinal, catalog, keys, sink);
+            packer.avoid(avoided);
             for file in files {
                 add(&mut packer, &file, &counters)?;
             }

@@ -18,7 +18,7 @@ use holdfast_primitives::{
 };
 use holdfast_rpc::tx::TxStatus;
 use holdfast_rpc::{
-    Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, Standing, RpcConfig, RpcServer, SubmitError, Tip, serve,
+    Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, RpcConfig, RpcServer, Standing, SubmitError, Tip, serve,
 };
 use holdfast_wallet::NodeSource;
 use std::collections::BTreeMap;
