@@ -9,28 +9,28 @@ use crate::prover::{Proven, Prover};
 use crate::service::{HolderService, SharedService};
 use crate::submit::Sender;
 use holdfast_ledger::Params;
-use holdfast_network::control::{ControlClient, ControlClientConfig, ControlError, QuoteService};
+use holdfast_network::control::{ParentStatus, keep_online};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
 use holdfast_network::time::{Clock, SystemClock};
 use holdfast_network::transfer::{TransferConfig, TransferServer};
-use holdfast_network::wire::{HolderOffer, Role};
+use holdfast_network::wire::HolderOffer;
 use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
-use holdfast_primitives::{Amount, Bounded, ChainId, Height, HolderNo, SecretKey};
+use holdfast_primitives::{Amount, Bounded, Height, HolderNo, SecretKey};
 use holdfast_store::{Vault, VaultError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Bytes of a disk that stay free whatever the quota says.
 const RESERVE_FREE_BYTES: u64 = 256 * 1024 * 1024;
-/// How often the parent is told what is free.
+/// How often it is looked at what the parent should be told of what is free.
 const OFFER_EVERY: Duration = Duration::from_secs(5);
-/// Pause after the parent or the ledger was not there.
+/// Pause after the ledger was not there.
 const AWAY: Duration = Duration::from_secs(1);
 /// News that may wait for a reader.
 const NEWS_KEPT: usize = 256;
@@ -146,15 +146,19 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
     let mut tasks = JoinSet::new();
     let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(transfers)];
     tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
-    let parent = Parent {
-        endpoint: Arc::clone(&endpoint),
-        addr: config.parent.clone(),
+    let (offers, offered) = watch::channel(offer_of(&service));
+    let (status, standing) = watch::channel(ParentStatus::Connecting);
+    tasks.spawn(keep_online(
+        Arc::clone(&endpoint) as Arc<dyn Endpoint>,
+        config.parent.clone(),
         chain,
         clock,
-        service: Arc::clone(&service),
-        news: news.clone(),
-    };
-    tasks.spawn(parent.keep());
+        offered,
+        Arc::new(SharedService(Arc::clone(&service))),
+        status,
+    ));
+    tasks.spawn(keep_offering(Arc::clone(&service), offers));
+    tasks.spawn(tell_standing(standing, news.clone()));
     let rounds = Rounds {
         prover: Prover::new(
             Arc::clone(&ledger),
@@ -245,56 +249,34 @@ fn quic_config(config: &HolderConfig) -> QuicConfig {
     }
 }
 
-/// Keeps the stream to the parent.
-struct Parent {
-    endpoint: Arc<QuicEndpoint>,
-    addr: NodeAddr,
-    chain: ChainId,
-    clock: Arc<dyn Clock>,
-    service: Arc<HolderService>,
-    news: mpsc::Sender<HolderNews>,
+/// What the parent is told of this holder.
+fn offer_of(service: &HolderService) -> HolderOffer {
+    let offer = service.offer();
+    HolderOffer {
+        free_bytes: service.free_bytes(),
+        price: offer.price,
+        classes: Bounded::new(offer.batch_classes.clone()).expect("a network has few batch sizes"),
+        accepting: service.accepting(),
+    }
 }
 
-impl Parent {
-    async fn keep(self) {
-        loop {
-            let error = match self.connect().await {
-                Ok(client) => self.serve(&client).await,
-                Err(error) => error,
-            };
-            tell(&self.news, HolderNews::Away(error.to_string()));
-            tokio::time::sleep(AWAY).await;
-        }
+/// Keeps the parent's picture of this holder true.
+async fn keep_offering(service: Arc<HolderService>, offers: watch::Sender<HolderOffer>) {
+    while !offers.is_closed() {
+        let offer = offer_of(&service);
+        offers.send_if_modified(|told| std::mem::replace(told, offer.clone()) != offer);
+        tokio::time::sleep(OFFER_EVERY).await;
     }
+}
 
-    async fn connect(&self) -> Result<ControlClient, ControlError> {
-        let (endpoint, clock) = (self.endpoint.as_ref(), Arc::clone(&self.clock));
-        ControlClient::connect(endpoint, &self.addr, self.chain, Role::Holder, clock, ControlClientConfig::default())
-            .await
-    }
-
-    async fn serve(&self, client: &ControlClient) -> ControlError {
-        tell(&self.news, HolderNews::Connected);
-        let quotes: Arc<dyn QuoteService> = Arc::new(SharedService(Arc::clone(&self.service)));
-        tokio::select! {
-            error = client.serve_quotes(quotes) => error,
-            error = self.offer(client) => error,
-        }
-    }
-
-    async fn offer(&self, client: &ControlClient) -> ControlError {
-        loop {
-            let offer = self.service.offer();
-            let told = HolderOffer {
-                free_bytes: self.service.free_bytes(),
-                price: offer.price,
-                classes: Bounded::new(offer.batch_classes.clone()).expect("a network has few batch sizes"),
-                accepting: self.service.accepting(),
-            };
-            if let Err(error) = client.offer(told).await {
-                return error;
-            }
-            tokio::time::sleep(OFFER_EVERY).await;
+/// Tells the operator whether the parent is there.
+async fn tell_standing(mut standing: watch::Receiver<ParentStatus>, news: mpsc::Sender<HolderNews>) {
+    while standing.changed().await.is_ok() {
+        let status = standing.borrow_and_update().clone();
+        match status {
+            ParentStatus::Connecting => {}
+            ParentStatus::Online(_) => tell(&news, HolderNews::Connected),
+            ParentStatus::Offline { reason, .. } => tell(&news, HolderNews::Away(reason)),
         }
     }
 }

@@ -4,26 +4,47 @@ use async_trait::async_trait;
 use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
 use holdfast_ledger::{Genesis, Holder, Slot, TxEnvelope};
 use holdfast_primitives::{Address, Height, HolderNo, NetworkPrefix, TxId};
+use holdfast_rpc::chain::BlockNotice;
 use holdfast_rpc::market::HolderRef;
 use holdfast_rpc::round::PhaseName;
-use holdfast_rpc::{AddressText, PAGE_ROWS_MAX, PageAsk, RpcClient, RpcError};
+use holdfast_rpc::{AddressText, Feed, PAGE_ROWS_MAX, PageAsk, RpcClient, RpcError};
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// How long a transaction may take to become final before the holder gives up on the node.
 const FINAL_WITHIN: Duration = Duration::from_secs(120);
-/// Between two looks at the chain. A look is one small call on loopback or to the parent.
-const POLL: Duration = Duration::from_millis(200);
+/// How long to believe that there is no block before asking. A socket may die without a word.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// One heavy node, asked by JSON-RPC.
 pub struct LedgerLink {
     rpc: RpcClient,
     prefix: NetworkPrefix,
+    /// The node's word of every new block, while there is a socket to it.
+    blocks: Mutex<Option<Feed<BlockNotice>>>,
 }
 
 impl LedgerLink {
     /// Asks `rpc`, whose network has addresses with `prefix`.
     pub const fn new(rpc: RpcClient, prefix: NetworkPrefix) -> Self {
-        Self { rpc, prefix }
+        Self { rpc, prefix, blocks: Mutex::const_new(None) }
+    }
+}
+
+/// Waits for a block higher than `known`, or long enough to look again. A feed that ended is dropped.
+async fn block_after(blocks: &mut Option<Feed<BlockNotice>>, known: Height) {
+    let Some(feed) = blocks else { return };
+    let higher = async {
+        loop {
+            match feed.next().await {
+                Some(Ok(notice)) if notice.header.height <= known => {}
+                Some(Ok(_)) => return true,
+                Some(Err(_)) | None => return false,
+            }
+        }
+    };
+    if let Ok(false) = tokio::time::timeout(SILENCE, higher).await {
+        *blocks = None;
     }
 }
 
@@ -60,12 +81,17 @@ impl Ledger for LedgerLink {
     }
 
     async fn chain_after(&self, height: Height) -> Result<ChainView, LedgerError> {
+        let mut blocks = self.blocks.lock().await;
         loop {
+            // Listening comes before looking, so that no block falls in between.
+            if blocks.is_none() {
+                *blocks = Some(self.rpc.subscribe_blocks().await.map_err(map)?);
+            }
             let view = self.chain().await?;
             if view.height > height {
                 return Ok(view);
             }
-            tokio::time::sleep(POLL).await;
+            block_after(&mut blocks, view.height).await;
         }
     }
 
