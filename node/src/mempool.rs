@@ -11,7 +11,10 @@ use holdfast_primitives::{Address, Amount, TxId};
 use std::cmp::Reverse;
 use std::collections::btree_map::Values;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
-use thiserror::Error;
+
+mod answer;
+
+pub use answer::{DropReason, SubmitError, Waiting};
 
 /// Transactions that one newcomer may displace for its fee: bounds what a refusal costs. A proof may displace any number.
 const DISPLACED_MAX: usize = 64;
@@ -32,73 +35,6 @@ pub struct MempoolLimits {
 impl Default for MempoolLimits {
     fn default() -> Self {
         Self { per_sender: 256, count: 100_000, bytes: 256 * 1024 * 1024, remembered: 10_000 }
-    }
-}
-
-/// Why a transaction may not wait.
-#[derive(Debug, Clone, Error, PartialEq, Eq)]
-pub enum SubmitError {
-    /// The ledger refuses it.
-    #[error(transparent)]
-    Rule(#[from] TxError),
-    /// It waits already.
-    #[error("transaction {tx} waits already")]
-    Known {
-        /// The transaction.
-        tx: TxId,
-    },
-    /// One sender's share of the pool is used up.
-    #[error("{sender} has {waiting} transactions waiting, the limit is {limit}")]
-    SenderFull {
-        /// The sender.
-        sender: Address,
-        /// How many wait.
-        waiting: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// The pool is full of what pays as much or more per byte.
-    #[error("the pool is full: {count} transactions, {bytes} bytes")]
-    PoolFull {
-        /// Transactions waiting.
-        count: usize,
-        /// Bytes waiting.
-        bytes: usize,
-    },
-}
-
-/// What became of a transaction that is not in a block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waiting {
-    /// It waits.
-    Pending,
-    /// It was dropped.
-    Dropped(DropReason),
-}
-
-/// Why a transaction was dropped.
-#[derive(Debug, Clone, Error, PartialEq, Eq)]
-pub enum DropReason {
-    /// It breaks a rule at the new tip, and can never be final as it is.
-    #[error(transparent)]
-    Rule(#[from] TxError),
-    /// It made room. It may be handed in again.
-    #[error("the pool was full, and others pay more than {fee} for its {bytes} bytes")]
-    Displaced {
-        /// What it pays.
-        fee: Amount,
-        /// Its size.
-        bytes: usize,
-    },
-}
-
-impl DropReason {
-    /// A stable name for machines.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Rule(rule) => rule.code(),
-            Self::Displaced { .. } => "tx_displaced",
-        }
     }
 }
 
