@@ -23,6 +23,7 @@ const PAGE: u64 = 4_096;
 const SMALL_DISK: &str = "HOLDFAST_TEST_SMALL_DISK";
 
 /// The folder of the small disk if this process has it. Otherwise runs the test of this name in a process that has.
+#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn small_disk(test: &str) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os(SMALL_DISK) {
         return Some(folder.into());

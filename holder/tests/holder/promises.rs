@@ -133,9 +133,9 @@ proptest! {
             let young = notes.values().filter(|noted| minutes - noted.young_since < 10);
             let reserved: u64 = young.map(|noted| noted.batches.saturating_sub(noted.begun) * MIB).sum();
             prop_assert_eq!(promises.reserved_bytes(TimeMs::new(minutes * 60_000)), reserved);
-            for owner in 0..OWNERS.len() {
+            for (owner, name) in OWNERS.into_iter().enumerate() {
                 for number in 0..3 {
-                    let known = promises.terms(&request(number), &address(OWNERS[owner])).is_some();
+                    let known = promises.terms(&request(number), &address(name)).is_some();
                     prop_assert_eq!(known, notes.contains_key(&(owner, number)));
                 }
             }
