@@ -9,7 +9,7 @@ use holdfast_ledger::Slot;
 use holdfast_por::Tagger;
 use holdfast_primitives::Digest;
 use holdfast_rpc::market::HolderRef;
-use holdfast_rpc::{PageAsk, RpcClient};
+use holdfast_rpc::{AddressText, PageAsk, RpcClient};
 use holdfast_store::Vault;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,13 +155,25 @@ fn listed_batches(rpc: &str) -> BTreeMap<String, Vec<Slot>> {
     })
 }
 
-/// The batches of an acknowledged file as its owner sees them: holder and root.
+/// The batches of an acknowledged file as its owner finds them: holder and root.
 fn batches_of(owner: &Person, name: &str) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{name}: a batch is gone")).to_owned();
     let audit = owner.ask(&["audit", "file", name]);
-    let segments = audit["segments"].as_array().unwrap();
-    let members = segments.iter().flat_map(|segment| segment["members"].as_array().unwrap());
-    members.map(|member| (text(&member["address"]), text(&member["stored"]["root"]))).collect()
+    let ordinals = audit["segments"].as_array().unwrap().iter().map(|segment| segment["ordinal"].as_u64().unwrap());
+    let address = AddressText::parse(owner.ask(&["wallet", "balance"])["address"].as_str().unwrap()).unwrap();
+    let text = |value: Value| value.as_str().unwrap().to_owned();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = RpcClient::connect(&owner.rpc).unwrap();
+        let mut batches = Vec::new();
+        for ordinal in ordinals {
+            let ask = PageAsk::from(ordinal).limit(1);
+            let page = client.account_segments(address, Some(ask)).await.unwrap();
+            for member in &page.rows[0].members {
+                let stored = member.stored.as_ref().unwrap_or_else(|| panic!("{name}: a batch is gone"));
+                batches.push((text(serde_json::to_value(member.address).unwrap()), stored.root.to_string()));
+            }
+        }
+        batches
+    })
 }
 
 #[test]

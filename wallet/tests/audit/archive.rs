@@ -255,7 +255,9 @@ impl Backend for Teller {
 
     fn tip(&self) -> Tip {
         let header = self.story.blocks.last().unwrap().block.header.clone();
-        Tip { hash: header.hash(), header: Some(Arc::new(header)), state: self.villain.state(&self.story) }
+        let hash = header.hash();
+        let header = self.villain.header(&self.story, header);
+        Tip { hash, header: Some(Arc::new(header)), state: self.villain.state(&self.story) }
     }
 
     fn watch_height(&self) -> watch::Receiver<Height> {
