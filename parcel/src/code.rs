@@ -58,10 +58,15 @@ impl ErasureCode {
     }
 
     /// Computes the parity columns of `k` data columns, all of one length, into `parity` (`m` columns of that length).
-    pub fn encode_stripe<D: AsRef<[u8]>>(&self, data: &[D], parity: &mut [Vec<u8>]) -> Result<(), CodeError> {
+    pub fn encode_stripe<D, P>(&self, data: &[D], parity: &mut [P]) -> Result<(), CodeError>
+    where
+        D: AsRef<[u8]>,
+        P: AsRef<[u8]> + AsMut<[u8]>,
+    {
         require_count(data.len(), self.layout.data())?;
         require_count(parity.len(), self.layout.parity())?;
-        let lengths = data.iter().map(|column| column.as_ref().len()).chain(parity.iter().map(Vec::len));
+        let lengths = data.iter().map(|column| column.as_ref().len());
+        let lengths = lengths.chain(parity.iter().map(|column| column.as_ref().len()));
         if require_equal(lengths)? == 0 {
             return Ok(());
         }

@@ -19,7 +19,9 @@ pub const STORED_BYTES_MAX: usize = CHUNK_BYTES_MAX + SEAL_BYTES;
 /// Bytes read ahead of the cutter: the plaintext in flight. Also bounds the sealed bytes in flight.
 pub const READ_AHEAD_BYTES: usize = 8 * 1024 * 1024;
 /// Width of one step of the erasure code, in bytes of every batch.
-pub const STRIPE_BYTES: usize = 128 * 1024;
+pub const STRIPE_BYTES: usize = 1024 * 1024;
+/// Bytes of every batch that are coded at once: what of a step one thread holds in its own cache.
+pub const CODED_BYTES: usize = 64 * 1024;
 
 /// Bytes of a path, at most.
 pub const PATH_BYTES_MAX: usize = 4096;
@@ -55,5 +57,6 @@ const _: () = assert!(STORED_BYTES_MAX <= 1 << BATCH_LOG2_MIN, "a sealed chunk f
 const _: () = assert!(FRAME_BYTES <= 1 << 16, "the length of a frame that became smaller fits 16 bits");
 const _: () = assert!(CHUNK_BYTES_MAX < READ_AHEAD_BYTES, "a whole chunk fits the buffer it is cut in");
 const _: () = assert!((1usize << BATCH_LOG2_MIN).is_multiple_of(STRIPE_BYTES), "stripes tile every batch");
+const _: () = assert!(STRIPE_BYTES.is_multiple_of(CODED_BYTES), "coded pieces tile every stripe");
 const _: () = assert!(HEAD_BYTES_MAX + HEAD_SEAL_BYTES <= CATALOG_HEAD_BYTES_MAX, "a sealed head fits the account");
 const _: () = assert!(INDEX_BYTES_MAX <= HEAD_CHUNKS_MAX * CHUNK_BYTES_MAX, "a head reaches the longest index");

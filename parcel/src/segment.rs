@@ -6,7 +6,7 @@
 
 use crate::code::{CodeError, ErasureCode};
 use crate::layout::Layout;
-use crate::limits::STRIPE_BYTES;
+use crate::limits::{CODED_BYTES, STRIPE_BYTES};
 use rayon::prelude::*;
 use std::io::{self, Write};
 
@@ -211,7 +211,17 @@ impl<S: SegmentSpace> Stripes<'_, S> {
     }
 }
 
-fn encode<D: AsRef<[u8]>>(code: &ErasureCode, data: &[D], parity: &mut [Vec<u8>]) {
-    let coded: Result<(), CodeError> = code.encode_stripe(data, parity);
-    coded.expect("the columns were made for this layout, all of one length");
+/// Codes piece by piece, in parallel: a byte of parity depends only on the bytes at its own place.
+fn encode<D: AsRef<[u8]> + Sync>(code: &ErasureCode, data: &[D], parity: &mut [Vec<u8>]) {
+    let pieces = parity.first().map_or(0, |column| column.len().div_ceil(CODED_BYTES));
+    let mut by_piece: Vec<Vec<&mut [u8]>> = (0..pieces).map(|_| Vec::with_capacity(parity.len())).collect();
+    for column in parity {
+        by_piece.iter_mut().zip(column.chunks_mut(CODED_BYTES)).for_each(|(piece, part)| piece.push(part));
+    }
+    by_piece.into_par_iter().enumerate().for_each(|(index, mut parity)| {
+        let (start, length) = (index * CODED_BYTES, parity[0].len());
+        let data: Vec<&[u8]> = data.iter().map(|column| &column.as_ref()[start..start + length]).collect();
+        let coded: Result<(), CodeError> = code.encode_stripe(&data, &mut parity);
+        coded.expect("the columns were made for this layout, all of one length");
+    });
 }

@@ -202,7 +202,7 @@ fn columns_that_do_not_fit_are_named() {
     assert_eq!(wrong, CodeError::WrongCount { found: 2, expected: 3 });
     let unequal = code.reconstruct(vec![Some(vec![1]), None, Some(vec![1, 2])]).unwrap_err();
     assert_eq!(unequal, CodeError::UnequalLengths { first: 1, other: 2 });
-    let short = code.encode_stripe(&[vec![1], vec![2]], &mut [vec![]]).unwrap_err();
+    let short = code.encode_stripe(&[vec![1], vec![2]], &mut [Vec::<u8>::new()]).unwrap_err();
     assert_eq!(short, CodeError::UnequalLengths { first: 1, other: 0 });
     assert_eq!(code.reconstruct(vec![Some(vec![]), None, Some(vec![])]).unwrap(), [[], []] as [[u8; 0]; 2]);
 }
