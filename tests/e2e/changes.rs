@@ -3,7 +3,7 @@
 //! The moment is not guessed: a put is stopped (SIGSTOP) once it has read a part of the file, which `/proc` shows, then the
 //! mischief happens, then it goes on.
 
-use crate::common::{Person, devnet, noise, wait_for};
+use crate::common::{Person, devnet, noise, wait_closely, wait_for};
 use crate::process::{is_stopped, position_in, signal};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output};
 
-const LARGE_BYTES: usize = 24 << 20;
+/// More than a put reads ahead and has under way, so that it cannot have read all of it at once.
+const LARGE_BYTES: usize = 48 << 20;
 const SMALL_BYTES: usize = 50_000;
 
 /// What happens to the files, and which one is then named.
@@ -55,7 +56,7 @@ fn put_stopped_halfway(alice: &Person, tree: &Path) -> Option<Child> {
     let large = tree.join("large");
     let mut put = alice.command(&["put", tree.to_str().unwrap(), "--yes", "--json"]).spawn().unwrap();
     let pid = put.id();
-    let begun = wait_for("the put reads the file or is over", || {
+    let begun = wait_closely("the put reads the file or is over", || {
         let ended = put.try_wait().unwrap().is_some();
         let reads = position_in(pid, &large).is_some_and(|position| position > 0);
         (ended || reads).then_some(!ended)
@@ -64,7 +65,7 @@ fn put_stopped_halfway(alice: &Person, tree: &Path) -> Option<Child> {
         return None;
     }
     signal(pid, "STOP");
-    wait_for("it stands still", || is_stopped(pid).then_some(()));
+    wait_closely("it stands still", || is_stopped(pid).then_some(()));
     if position_in(pid, &large).is_some_and(|position| position < LARGE_BYTES as u64) {
         return Some(put);
     }

@@ -162,14 +162,23 @@ impl Person {
 }
 
 /// Waits for a condition; panics at the deadline.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_looking_every(Duration::from_millis(200), what, look)
+}
+
+/// The same for what is over in a moment.
+pub fn wait_closely<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_looking_every(Duration::from_millis(1), what, look)
+}
+
+fn wait_looking_every<T>(pause: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(180);
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < deadline, "{what}: not in time");
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(pause);
     }
 }
 
