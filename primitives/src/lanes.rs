@@ -1,9 +1,9 @@
 //! SHA-256 of four messages at once.
 //!
 //! One SHA-256 is a chain: each step waits for the one before, and a core that could do more waits along. Four
-//! messages of one length go through the same steps side by side, which hashes a tree at up to 1.7 times the speed of
-//! one stream (x86-64 with the SHA extensions, Gulley et al., "Intel SHA Extensions", 2013). Elsewhere they go one
-//! after another through `sha2`, with the same result.
+//! messages of one length go through the same steps side by side, which tags a batch 1.4 times as fast as one after
+//! another (docs/benchmarks.md; x86-64 with the SHA extensions, Gulley et al., "Intel SHA Extensions", 2013). Elsewhere
+//! they go one after another through `sha2`, with the same result.
 //!
 //! This file holds the project's only unsafe expression: the call of a function that needs instructions the processor
 //! may not have, right behind the test that it has them.
