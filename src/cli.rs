@@ -79,6 +79,9 @@ pub enum Command {
     /// Keys and money
     #[command(subcommand)]
     Wallet(commands::wallet::WalletCommand),
+    /// Bond, unbond and look after a validator
+    #[command(subcommand)]
+    Validator(commands::validator::ValidatorCommand),
     /// What storing something would cost
     Quote(commands::quote::QuoteArgs),
     /// Store files and folders
@@ -191,6 +194,7 @@ async fn tokio_dispatch(context: Context, command: Command) -> Outcome {
         Command::Heavy(args) => commands::heavy::run(&context, args).await,
         Command::Hold(args) => commands::hold::run(&context, args).await,
         Command::Wallet(command) => commands::wallet::run(&context, command).await,
+        Command::Validator(command) => commands::validator::run(&context, command).await,
         Command::Quote(args) => commands::quote::run(&context, args).await,
         Command::Put(args) => commands::put::run(&context, args).await,
         Command::Get(args) => commands::get::run(&context, args).await,

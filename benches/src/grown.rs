@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result, ensure};
 use holdfast_genesis::preset;
 use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, Receipt, hop_payload, receipt_payload};
 use holdfast_ledger::{
-    Genesis, NewBatch, NewSegment, Pending, Placement, Proposer, Register, State, Tx, TxBody, TxEnvelope, admit,
-    build_block,
+    Genesis, GenesisValidator, NewBatch, NewSegment, Pending, Placement, Proposer, Register, State, Tx, TxBody,
+    TxEnvelope, admit, build_block,
 };
 use holdfast_primitives::{
     Address, Amount, BlockHash, Bounded, Certificate, Height, NetworkPrefix, Purpose, RequestId, SecretKey, TimeMs,
-    Validator, VrfSecretKey,
+    VrfSecretKey,
 };
 use holdfast_store::{ChainDb, CommitInput};
 use rand::{Rng as _, SeedableRng as _};
@@ -53,7 +53,7 @@ pub fn genesis() -> Result<Genesis> {
     let funded = (0..OWNERS).map(Who::Owner).chain((0..HOLDERS).map(Who::Holder));
     let mut accounts: Vec<_> = funded.map(|who| (address(who), Amount::hold(1_000_000))).collect();
     accounts.sort_by_key(|(address, _)| *address);
-    let validator = Validator { address: address(Who::Validator), vrf: vrf().public(), power: 1 };
+    let validator = GenesisValidator { address: address(Who::Validator), vrf: vrf().public(), bond: Amount::hold(100) };
     Ok(Genesis {
         name: Bounded::new(b"grown".to_vec())?,
         time: START,

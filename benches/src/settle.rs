@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use borsh::BorshSerialize;
 use holdfast_genesis::preset;
 use holdfast_ledger::{
-    Account, Applied, ChainRecord, Contract, Frozen, Genesis, Holder, LoadError, MerkleVec, PartOutcome, Phase,
-    ProofProgress, Proposer, RunningRound, Slot, State, StateSource, Table, build_block,
+    Account, Applied, ChainRecord, Contract, Frozen, Genesis, GenesisValidator, Holder, LoadError, MerkleVec,
+    PartOutcome, Phase, ProofProgress, Proposer, RunningRound, Slot, State, StateSource, Table, build_block,
 };
 use holdfast_por::{BatchMeta, ClassList, challenge_count, set_root};
 use holdfast_primitives::{
@@ -51,7 +51,7 @@ impl World {
     fn new(contracts: u32) -> Result<Self> {
         let key = SecretKey::from_seed([1; 32]);
         let vrf = VrfSecretKey::from_seed([2; 32]);
-        let validator = Validator { address: key.address(), vrf: vrf.public(), power: 1 };
+        let validator = GenesisValidator { address: key.address(), vrf: vrf.public(), bond: Amount::hold(100) };
         let genesis = Genesis {
             name: Bounded::new(b"bench".to_vec())?,
             time: START,
@@ -124,7 +124,15 @@ impl Source<'_> {
             0 => (self.genesis.validators[0].address, None),
             _ => (synthetic(number), (number <= HOLDERS).then(|| HolderNo::new(number - 1))),
         };
-        Account { address, balance: Amount::hold(1), sequence: 0, holder, segments: 0, catalog_head: Bounded::empty() }
+        Account {
+            address,
+            balance: Amount::hold(1),
+            sequence: 0,
+            holder,
+            validator: None,
+            segments: 0,
+            catalog_head: Bounded::empty(),
+        }
     }
 
     fn holder(&self, number: u32) -> Result<Holder> {
@@ -187,12 +195,16 @@ impl Source<'_> {
             frozen_root: Digest::ZERO,
             verified_by: Bounded::new(vec![(AccountNo::new(0), openings * u64::from(HOLDERS))])?,
         };
+        let GenesisValidator { address, vrf, .. } = self.genesis.validators[0];
+        let validator = Validator { address, vrf, power: 100 };
         Ok(ChainRecord {
             chain: self.genesis.chain_id(),
             height: Height::GENESIS,
             time: START,
             beacon: [8; 32],
-            validators: ValidatorSet::new(self.genesis.validators.to_vec()).context("one validator")?,
+            validators: ValidatorSet::new(vec![validator]).context("one validator")?,
+            protocol: 1,
+            upgrade: None,
             heavy_nodes: Bounded::new(vec![AccountNo::new(0)])?,
             running,
             reserve: Amount::ZERO,
@@ -217,7 +229,7 @@ impl Source<'_> {
                 let key = [holder.to_be_bytes().as_slice(), &[20], &slot.to_be_bytes()].concat();
                 each(&key, &bytes(&self.slot(holder, slot))).map_err(anyhow::Error::from)
             }),
-            Table::Segments | Table::Rounds | Table::Deferred => Ok(()),
+            Table::Segments | Table::Rounds | Table::Deferred | Table::Validators => Ok(()),
         }
     }
 }

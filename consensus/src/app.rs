@@ -111,7 +111,10 @@ pub trait LedgerApp: Send + Sync + 'static {
     fn tip(&self) -> (Height, BlockHash);
 
     /// How `height` is decided. Only asked for the tip's successor.
-    fn config_for(&self, height: Height) -> HeightConfig;
+    ///
+    /// # Errors
+    /// When this program does not know the rules of that height; the driver stops before it could vote on it.
+    fn config_for(&self, height: Height) -> Result<HeightConfig, AppError>;
 
     /// Which block these bytes are. Cheap, without looking at the state; the bytes come from strangers.
     ///

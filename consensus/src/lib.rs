@@ -15,5 +15,6 @@ pub use app::{AppError, BlockIdentity, BuildRequest, HeightConfig, LedgerApp, Ti
 pub use engine::{
     ConsensusError, EngineConfig, EngineHandle, LOG_FILTER, Publish, Stopped, metrics_text, peer_id, start,
 };
-pub use evidence::{Evidence, EvidenceError, Misbehaviour, SignedProposal, SignedVote};
+pub use evidence::Evidence;
+pub use holdfast_primitives::{EvidenceError, Misbehaviour, SignedProposal, SignedVote};
 pub use solo::{Solo, SoloError};

@@ -1,17 +1,7 @@
-//! What a validator signs besides votes. No two statements share their bytes: each layout is fixed by what stands in
+//! What a validator signs besides votes and proposals. No two statements share their bytes: each layout is fixed by what stands in
 //! front, and the purpose and the chain id come before it (DESIGN section 6).
 
 use holdfast_primitives::{BlockHash, Height};
-
-/// Signed with `Purpose::Proposal`: `height u64 LE | round u32 LE | valid round i64 LE, -1 for none | block hash`.
-pub(crate) fn proposal_payload(height: Height, round: u32, valid_round: Option<u32>, block: &BlockHash) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(52);
-    payload.extend_from_slice(&height.get().to_le_bytes());
-    payload.extend_from_slice(&round.to_le_bytes());
-    payload.extend_from_slice(&valid_round.map_or(-1, i64::from).to_le_bytes());
-    payload.extend_from_slice(block.as_bytes());
-    payload
-}
 
 /// Signed with `Purpose::ProposalFin` by whoever's turn it is to propose:
 /// `height u64 LE | round u32 LE | block hash | block bytes u32 LE | SHA-256 of each chunk`.

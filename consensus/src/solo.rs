@@ -1,7 +1,7 @@
 //! A chain of one validator without the engine: it makes a block when told to. For tests of the rooms above; the
 //! certificates are real, so what it commits verifies like any other block.
 
-use crate::app::{AppError, BuildRequest, LedgerApp, Undecided, Verdict};
+use crate::app::{AppError, BuildRequest, HeightConfig, LedgerApp, Undecided, Verdict};
 use crate::evidence::Evidence;
 use bytes::Bytes;
 use holdfast_primitives::{
@@ -94,10 +94,17 @@ impl<A: LedgerApp> Solo<A> {
             if let Err(error) = self.step().await {
                 return error;
             }
-            let config = self.app.config_for(self.app.tip().0.next());
+            let config = match self.config(self.app.tip().0.next()) {
+                Ok(config) => config,
+                Err(error) => return error,
+            };
             let target = config.target.unwrap_or_default();
             tokio::join!(self.app.until_work(config.heartbeat), tokio::time::sleep(target));
         }
+    }
+
+    fn config(&self, height: Height) -> Result<HeightConfig, SoloError> {
+        self.app.config_for(height).map_err(|source| SoloError::App { action: "go on", height, source })
     }
 
     fn kept(&self, height: Height) -> Result<Option<(Bytes, BlockHash)>, SoloError> {
@@ -108,7 +115,7 @@ impl<A: LedgerApp> Solo<A> {
 
     async fn propose(&self, height: Height) -> Result<(Bytes, BlockHash), SoloError> {
         let failed = |action| move |source| SoloError::App { action, height, source };
-        let deadline = Instant::now() + self.app.config_for(height).timeouts.propose;
+        let deadline = Instant::now() + self.config(height)?.timeouts.propose;
         let proposer = self.key.address();
         let request = BuildRequest { height, round: 0, proposer, deadline, bytes_max: self.block_bytes_max };
         let block = self.app.build(request).await.map_err(failed("build"))?;
@@ -132,7 +139,7 @@ impl<A: LedgerApp> Solo<A> {
         let commit = CommitSignature { validator: self.key.address(), signature };
         let signatures = Bounded::new(vec![commit]).expect("one signature is within any limit");
         let certificate = Certificate { height, round: 0, block, signatures };
-        let validators = self.app.config_for(height).validators;
+        let validators = self.config(height)?.validators;
         certificate.verify(&self.chain, &validators).map_err(|source| SoloError::NotAlone { height, source })?;
         Ok(certificate)
     }

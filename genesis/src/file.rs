@@ -1,11 +1,10 @@
 //! The genesis file: TOML that a founder reads, edits, signs off and hands round. Unknown keys are errors.
 
-use holdfast_ledger::{GENESIS_ACCOUNTS_MAX, Genesis, GenesisError, Params, State};
+use holdfast_ledger::{GENESIS_ACCOUNTS_MAX, Genesis, GenesisError, GenesisValidator, Params, State};
 use holdfast_por::ChallengeParams;
 use holdfast_primitives::limits::{BATCH_CLASSES_MAX, VALIDATORS_MAX};
 use holdfast_primitives::{
-    Address, AddressError, Amount, AmountError, Bounded, BoundedError, IdError, NetworkPrefix, TimeMs, Validator,
-    VrfPublicKey,
+    Address, AddressError, Amount, AmountError, Bounded, BoundedError, IdError, NetworkPrefix, TimeMs, VrfPublicKey,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -55,6 +54,12 @@ pub struct Rules {
     pub opening_fine_multiple: u32,
     pub missed_round_fine_percent: u8,
     pub declare_fine_percent: u8,
+    pub validator_bond_min: String,
+    pub validators_max: u16,
+    pub unbond_rounds: u32,
+    pub missed_turns_max: u32,
+    pub jail_rounds: u32,
+    pub slash_bps: u16,
     pub block_interval_ms: u64,
     pub heartbeat_ms: u64,
     pub clock_drift_ms: u64,
@@ -69,8 +74,8 @@ pub struct ValidatorEntry {
     pub address: String,
     /// Its beacon key in hex.
     pub vrf: VrfPublicKey,
-    /// Its voting power.
-    pub power: u64,
+    /// Its bond, with unit. One HOLD is one unit of weight.
+    pub bond: String,
 }
 
 /// One funded account.
@@ -136,7 +141,7 @@ impl GenesisFile {
         let validators = genesis.validators.iter().map(|validator| ValidatorEntry {
             address: validator.address.to_text(prefix),
             vrf: validator.vrf,
-            power: validator.power,
+            bond: validator.bond.to_string(),
         });
         let accounts = genesis
             .accounts
@@ -164,7 +169,8 @@ pub fn to_genesis(file: &GenesisFile) -> Result<Genesis, FileError> {
     let mut validators = Vec::with_capacity(file.validators.len());
     for entry in &file.validators {
         let address = Address::from_text(&entry.address, file.network)?;
-        validators.push(Validator { address, vrf: entry.vrf, power: entry.power });
+        let bond = amount("validators.bond", &entry.bond)?;
+        validators.push(GenesisValidator { address, vrf: entry.vrf, bond });
     }
     validators.sort_by_key(|validator| validator.address);
     let genesis = Genesis {
@@ -203,6 +209,12 @@ impl Rules {
             opening_fine_multiple: params.opening_fine_multiple,
             missed_round_fine_percent: params.missed_round_fine_percent,
             declare_fine_percent: params.declare_fine_percent,
+            validator_bond_min: params.validator_bond_min.to_string(),
+            validators_max: params.validators_max,
+            unbond_rounds: params.unbond_rounds,
+            missed_turns_max: params.missed_turns_max,
+            jail_rounds: params.jail_rounds,
+            slash_bps: params.slash_bps,
             block_interval_ms: params.block_interval_ms,
             heartbeat_ms: params.heartbeat_ms,
             clock_drift_ms: params.clock_drift_ms,
@@ -236,6 +248,12 @@ impl Rules {
             opening_fine_multiple: self.opening_fine_multiple,
             missed_round_fine_percent: self.missed_round_fine_percent,
             declare_fine_percent: self.declare_fine_percent,
+            validator_bond_min: amount("rules.validator_bond_min", &self.validator_bond_min)?,
+            validators_max: self.validators_max,
+            unbond_rounds: self.unbond_rounds,
+            missed_turns_max: self.missed_turns_max,
+            jail_rounds: self.jail_rounds,
+            slash_bps: self.slash_bps,
             block_interval_ms: self.block_interval_ms,
             heartbeat_ms: self.heartbeat_ms,
             clock_drift_ms: self.clock_drift_ms,

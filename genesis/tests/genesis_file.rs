@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use holdfast_genesis::{FileError, GenesisFile, Price, preset, to_genesis};
-use holdfast_ledger::Genesis;
-use holdfast_primitives::{Amount, Bounded, NetworkPrefix, SecretKey, TimeMs, Validator, VrfSecretKey};
+use holdfast_ledger::{Genesis, GenesisValidator};
+use holdfast_primitives::{Amount, Bounded, NetworkPrefix, SecretKey, TimeMs, VrfSecretKey};
 use proptest::prelude::*;
 
 fn sample(prefix: NetworkPrefix) -> Genesis {
@@ -14,7 +14,12 @@ fn sample(prefix: NetworkPrefix) -> Genesis {
         time: TimeMs::new(1_790_000_000_000),
         params: preset(prefix),
         accounts: Bounded::new(vec![(key.address(), Amount::hold(1_000))]).unwrap(),
-        validators: Bounded::new(vec![Validator { address: key.address(), vrf, power: 1 }]).unwrap(),
+        validators: Bounded::new(vec![GenesisValidator {
+            address: key.address(),
+            vrf,
+            bond: preset(prefix).validator_bond_min,
+        }])
+        .unwrap(),
         seed: [3; 32],
     }
 }

@@ -83,7 +83,7 @@ impl AdmittedTx {
 
     /// What the sender's next transaction finds waiting, this one included.
     pub fn after(&self, pending: &Pending) -> Pending {
-        if self.sound.is_proof() {
+        if self.sound.is_free() {
             return *pending;
         }
         let reserved = pending.reserved.checked_add(self.cost).expect("admission checked the sum against the balance");

@@ -1,12 +1,12 @@
 //! Blocks and what they cause.
 
-use crate::records::{FrozenHolder, RoundRecord, RoundResult};
+use crate::records::{FrozenHolder, RoundRecord, RoundResult, Upgrade};
 use crate::tx::SignedTx;
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_primitives::limits::{BLOCK_TXS_MAX, PROOF_PART_BYTES_MAX};
 use holdfast_primitives::{
     AccountNo, Address, Amount, BlockHash, Bounded, ChainId, ContractNo, Digest, Height, HolderNo, RoundNo, SegmentNo,
-    StateRoot, TimeMs, TxId, VrfProof, sha256_parts,
+    StateRoot, TimeMs, TxId, ValidatorNo, VrfProof, sha256_parts,
 };
 
 /// Payments in one event, at most.
@@ -211,6 +211,64 @@ pub enum Event {
     },
     /// A round is settled.
     RoundSettled(RoundRecord),
+    /// A validator bonded, or bonded more.
+    Bonded {
+        /// Its number.
+        validator: ValidatorNo,
+        /// Its account.
+        account: AccountNo,
+        /// Moved into the bond.
+        amount: Amount,
+    },
+    /// A validator takes back a part of its bond.
+    Unbonding {
+        /// Its number.
+        validator: ValidatorNo,
+        /// How much.
+        amount: Amount,
+        /// The round whose opening pays it out.
+        until: RoundNo,
+    },
+    /// A part of a bond was paid out.
+    Unbonded {
+        /// Its number.
+        validator: ValidatorNo,
+        /// How much.
+        amount: Amount,
+    },
+    /// A validator missed too many turns in a row.
+    Jailed {
+        /// Its number.
+        validator: ValidatorNo,
+        /// The first round in which it may ask to be let in again.
+        until: RoundNo,
+    },
+    /// A validator was let in again.
+    Unjailed {
+        /// Its number.
+        validator: ValidatorNo,
+    },
+    /// A validator contradicted itself and is banned.
+    Slashed {
+        /// Its number.
+        validator: ValidatorNo,
+        /// Taken from its bond into the reserve.
+        amount: Amount,
+        /// The height at which it did.
+        height: Height,
+    },
+    /// Other validators, or other weights, decide from the next block on.
+    ValidatorsChanged {
+        /// Digest of the set.
+        validators: Digest,
+    },
+    /// Validators with more than two thirds of the power are ready for another rule book.
+    UpgradeAgreed(Upgrade),
+    /// From this block on another rule book rules.
+    Upgraded {
+        /// Its version.
+        version: u32,
+    },
     /// A contract is paid for longer.
     ContractExtended {
         /// Its number.

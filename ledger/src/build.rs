@@ -128,11 +128,11 @@ fn take(execution: &mut Execution, candidates: impl Iterator<Item = AdmittedTx>,
         }
         let tx = candidate.into_sound();
         let sender = tx.signed().tx.sender;
-        if !tx.is_proof() && waiting.contains(&sender) {
+        if !tx.is_free() && waiting.contains(&sender) {
             continue;
         }
         if !room.fits(&tx) {
-            if !tx.is_proof() {
+            if !tx.is_free() {
                 waiting.insert(sender);
             }
             continue;
@@ -158,7 +158,7 @@ fn header(
 ) -> Header {
     let leaves: Vec<[u8; 32]> = txs.iter().map(SoundTx::leaf).collect();
     Header {
-        protocol_version: state.params().protocol_version,
+        protocol_version: executed.state.chain().protocol,
         chain: state.chain().chain,
         height: context.height,
         time: context.time,

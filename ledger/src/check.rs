@@ -6,11 +6,12 @@
 mod extend;
 mod register;
 pub(crate) mod signatures;
+pub(crate) mod stake;
 pub(crate) mod standing;
 
 use crate::error::TxError;
 use crate::params::Params;
-use crate::tx::{SignedTx, TxBody, TxEnvelope};
+use crate::tx::{SignedTx, Tx, TxBody, TxEnvelope};
 use holdfast_por::{PROOF_VERSION, openings_digest};
 use holdfast_primitives::limits::TX_BYTES_MAX;
 use holdfast_primitives::{Amount, ContractNo, Signature, TxId, merkle};
@@ -122,6 +123,11 @@ impl SoundTx {
         matches!(self.envelope.signed.tx.body, TxBody::Prove { .. })
     }
 
+    /// Whether it pays no fee and takes no place in its sender's sequence.
+    pub const fn is_free(&self) -> bool {
+        self.envelope.signed.tx.body.is_free()
+    }
+
     /// Bytes that it takes in a block, its openings and their length prefix included.
     pub fn block_bytes(&self) -> usize {
         self.signed_bytes + if self.is_proof() { 4 + self.envelope.openings.len() } else { 0 }
@@ -130,7 +136,7 @@ impl SoundTx {
 
 /// A proof pays at settlement instead: a valid proof is never kept out for want of a fee (DESIGN section 5).
 fn check_fee(params: &Params, signed: &SignedTx, bytes: usize) -> Result<(), TxError> {
-    if matches!(signed.tx.body, TxBody::Prove { .. }) {
+    if signed.tx.body.is_free() {
         return Ok(());
     }
     let needed = params.fee_per_byte.checked_mul(bytes as u64).unwrap_or(Amount::grains(u64::MAX));
@@ -155,6 +161,13 @@ fn check_body(params: &Params, envelope: &TxEnvelope) -> Result<(), TxError> {
         TxBody::Release { ordinals, catalog_head } => check_release(ordinals, catalog_head.is_some()),
         TxBody::Extend { contracts, .. } => check_extend(contracts),
         TxBody::DeclareFaulty { batches } => check_declare(batches),
+        TxBody::Accuse { .. } => {
+            check_free(tx)?;
+            Ok(stake::check_shape(&tx.body)?)
+        }
+        TxBody::Bond { .. } | TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Ready { .. } => {
+            Ok(stake::check_shape(&tx.body)?)
+        }
         TxBody::Prove { .. } => check_prove(envelope),
     }
 }
@@ -202,17 +215,23 @@ fn check_declare(batches: &[(u8, u32)]) -> Result<(), TxError> {
     }
 }
 
-fn check_prove(envelope: &TxEnvelope) -> Result<(), TxError> {
-    let tx = &envelope.signed.tx;
-    let TxBody::Prove { part, .. } = &tx.body else {
-        unreachable!("the caller matched a proof");
-    };
+/// What is free has neither a place in a sequence nor a fee.
+fn check_free(tx: &Tx) -> Result<(), TxError> {
     if tx.sequence != 0 {
         return Err(TxError::ProofSequence { sequence: tx.sequence });
     }
     if !tx.fee.is_zero() {
         return Err(TxError::ProofFee { fee: tx.fee });
     }
+    Ok(())
+}
+
+fn check_prove(envelope: &TxEnvelope) -> Result<(), TxError> {
+    let tx = &envelope.signed.tx;
+    let TxBody::Prove { part, .. } = &tx.body else {
+        unreachable!("the caller matched a proof");
+    };
+    check_free(tx)?;
     if part.version != PROOF_VERSION {
         return Err(TxError::ProofVersion { version: part.version });
     }

@@ -73,8 +73,9 @@ fn stated_digest(signed: &SignedTx) -> Option<Digest> {
 
 pub(crate) fn check_place(state: &State, parent: BlockHash, header: &Header, now: TimeMs) -> Result<(), BlockError> {
     let (params, chain) = (state.params(), state.chain());
-    if header.protocol_version != params.protocol_version {
-        return Err(BlockError::Version { expected: params.protocol_version, found: header.protocol_version });
+    let (expected, found) = (state.protocol_at(chain.height.next()), header.protocol_version);
+    if found != expected {
+        return Err(BlockError::Version { expected, found });
     }
     if header.chain != chain.chain {
         return Err(BlockError::Chain { expected: chain.chain, found: header.chain });

@@ -33,6 +33,8 @@ pub enum Table {
     Progress,
     /// Position `u32` -> [`Deferred`](crate::Deferred).
     Deferred,
+    /// Validator number `u32` -> [`ValidatorRecord`](crate::ValidatorRecord).
+    Validators,
 }
 
 /// Every record that came, changed or went, grouped by table, keys ascending within a table.
@@ -65,7 +67,7 @@ struct KeyForm {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Chain,
         Self::Accounts,
         Self::Holders,
@@ -75,6 +77,7 @@ impl Table {
         Self::Rounds,
         Self::Progress,
         Self::Deferred,
+        Self::Validators,
     ];
 
     /// The table's name, as the database knows it.
@@ -89,6 +92,7 @@ impl Table {
             Self::Rounds => "rounds",
             Self::Progress => "progress",
             Self::Deferred => "deferred",
+            Self::Validators => "validators",
         }
     }
 

@@ -2,9 +2,11 @@
 
 mod block;
 mod register;
+mod stake;
 
 pub use block::BlockError;
 pub use register::{PlacementRule, SegmentRule};
+pub use stake::StakeRule;
 
 use holdfast_primitives::{Address, Amount, ContractNo, Digest, Height, HolderNo, RoundNo};
 use thiserror::Error;
@@ -112,14 +114,14 @@ pub enum TxError {
         /// Slot.
         slot: u32,
     },
-    /// A proof with a sequence number.
-    #[error("a proof has sequence 0, not {sequence}")]
+    /// A proof or an accusation with a sequence number.
+    #[error("a proof or an accusation has sequence 0, not {sequence}")]
     ProofSequence {
         /// The sequence number.
         sequence: u64,
     },
-    /// A proof with a fee.
-    #[error("a proof has no fee, not {fee}: it is paid for at settlement")]
+    /// A proof or an accusation with a fee.
+    #[error("a proof or an accusation has no fee, not {fee}")]
     ProofFee {
         /// The fee.
         fee: Amount,
@@ -151,7 +153,7 @@ pub enum TxError {
     BadSignature {
         /// Who was said to have signed.
         signer: Address,
-        /// As what: `sender`, `quote`, `footprint hop` or `receipt`.
+        /// As what: `sender`, `quote`, `footprint hop`, `receipt` or `accused`.
         role: &'static str,
     },
     /// Too late.
@@ -283,6 +285,9 @@ pub enum TxError {
         /// The holder.
         holder: HolderNo,
     },
+    /// Bonds, accusations and rule books.
+    #[error(transparent)]
+    Stake(#[from] StakeRule),
     /// A declaration while lists are frozen.
     #[error("round {round} is pending: batches are declared faulty before a freeze")]
     RoundPending {
@@ -406,6 +411,7 @@ impl TxError {
             Self::ExtendBackwards { .. } => "extend_backwards",
             Self::ExtendTooLong { .. } => "extend_too_long",
             Self::ExtendClosed { .. } => "extend_closed",
+            Self::Stake(rule) => rule.code(),
             Self::RoundPending { .. } => "round_pending",
             Self::UnknownSlot { .. } => "unknown_slot",
             Self::FaultyAlready { .. } => "faulty_already",

@@ -11,6 +11,7 @@ pub(crate) mod ledger;
 mod prove;
 mod register;
 pub(crate) mod release;
+mod stake;
 
 use crate::block::Event;
 use crate::check::SoundTx;
@@ -42,6 +43,8 @@ pub(crate) struct Execution {
     pub(crate) context: BlockContext,
     pub(crate) proposer: AccountNo,
     pub(crate) events: Vec<Event>,
+    /// Whether somebody's bond or standing changed, so that the next block's validators have to be found anew.
+    pub(crate) stake_changed: bool,
     fees: Amount,
 }
 
@@ -73,8 +76,14 @@ impl Execution {
     pub(crate) fn begin(parent: &State, context: BlockContext) -> Self {
         let mut state = parent.clone();
         let proposer = account_or_new(&mut state, &context.proposer);
-        let mut execution = Self { state, context, proposer, events: Vec::new(), fees: Amount::ZERO };
+        let mut execution =
+            Self { state, context, proposer, events: Vec::new(), stake_changed: false, fees: Amount::ZERO };
+        let round = execution.state.chain().running.round;
+        crate::stake::begin(&mut execution);
         round::step(&mut execution);
+        if execution.state.chain().running.round != round {
+            crate::stake::pay_out(&mut execution);
+        }
         let chain = execution.state.chain_mut();
         (chain.height, chain.time, chain.beacon) = (context.height, context.time, context.beacon);
         execution
@@ -94,6 +103,10 @@ impl Execution {
             prove::execute(self, sound, part, *openings_digest);
             return Ok(());
         }
+        if let TxBody::Accuse { misbehaviour } = &tx.body {
+            stake::accuse(self, misbehaviour);
+            return Ok(());
+        }
         self.charge(sender, tx.fee);
         match &tx.body {
             TxBody::Transfer { to, amount, .. } => self.transfer(sender, to, *amount),
@@ -107,7 +120,10 @@ impl Execution {
             }
             TxBody::Extend { contracts, end_round } => extend::execute(self, sender, contracts, *end_round),
             TxBody::DeclareFaulty { batches } => holder::declare(self, sender, batches),
-            TxBody::Prove { .. } => unreachable!("proofs pay no fee and returned above"),
+            TxBody::Bond { .. } | TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Ready { .. } => {
+                stake::execute(self, sender, &tx.body);
+            }
+            TxBody::Prove { .. } | TxBody::Accuse { .. } => unreachable!("what pays no fee returned above"),
         }
         Ok(())
     }
@@ -116,6 +132,9 @@ impl Execution {
     pub(crate) fn finish(mut self) -> Executed {
         if !self.fees.is_zero() {
             credit(&mut self.state, self.proposer, self.fees);
+        }
+        if self.stake_changed {
+            crate::stake::elect(&mut self);
         }
         let diff = self.state.seal();
         Executed { state: self.state, diff, events: self.events }

@@ -28,6 +28,7 @@ mod params;
 mod records;
 mod replay;
 mod round;
+mod stake;
 mod state;
 mod state_proof;
 pub mod statement;
@@ -46,12 +47,13 @@ pub use check::standing::Pending;
 pub use check_block::check_block;
 pub use checked::{Applied, CheckedBlock};
 pub use diff::{Diff, RECORD_BYTES_MAX, Table};
-pub use error::{BlockError, PlacementRule, SegmentRule, TxError};
+pub use error::{BlockError, PlacementRule, SegmentRule, StakeRule, TxError};
 pub use execute::{BlockContext, Executed, execute};
 pub use merkle_vec::{Hash, MerkleVec, verify_record};
 pub use params::*;
 pub use records::*;
 pub use replay::{KeptProof, ReplayError, Replayed, replay_block};
+pub use stake::PROTOCOL_VERSION_MAX;
 pub use state::{EachRecord, GenesisError, LoadError, State, StateRoots, StateSource};
 pub use state_proof::{
     PATH_HASHES_MAX, PROVABLE_RECORD_BYTES_MAX, Place, RecordKey, StateProof, StateProofError, VectorPath,

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::ChallengeParams;
 use holdfast_primitives::limits::{BATCH_CLASSES_MAX, VALIDATORS_MAX};
-use holdfast_primitives::{Address, Amount, Bounded, ChainId, NetworkPrefix, TimeMs, Validator, sha256_parts};
+use holdfast_primitives::{Address, Amount, Bounded, ChainId, NetworkPrefix, TimeMs, VrfPublicKey, sha256_parts};
 
 /// Accounts that a genesis may fund.
 pub const GENESIS_ACCOUNTS_MAX: usize = 65_536;
@@ -55,6 +55,19 @@ pub struct Params {
     /// Fine for declaring a batch faulty, in percent of its price for one round.
     pub declare_fine_percent: u8,
 
+    /// Smallest bond of a validator; at least 1 HOLD, which is one unit of weight.
+    pub validator_bond_min: Amount,
+    /// Validators of one height, at most: those with the largest bonds.
+    pub validators_max: u16,
+    /// Rounds for which what a validator takes back stays liable, and for which evidence counts.
+    pub unbond_rounds: u32,
+    /// Turns to propose that a validator may miss in a row before it is jailed.
+    pub missed_turns_max: u32,
+    /// Rounds that a jailed validator stays out, at least.
+    pub jail_rounds: u32,
+    /// What contradicting itself costs a validator, in 1/10,000 of all that is liable.
+    pub slash_bps: u16,
+
     /// Milliseconds from one block to the next while there is work.
     pub block_interval_ms: u64,
     /// Milliseconds after which a block is made even without work.
@@ -77,9 +90,20 @@ pub struct Genesis {
     /// Who starts with how much; addresses strictly ascending.
     pub accounts: Bounded<(Address, Amount), GENESIS_ACCOUNTS_MAX>,
     /// The first validators; they are the first heavy nodes too.
-    pub validators: Bounded<Validator, VALIDATORS_MAX>,
+    pub validators: Bounded<GenesisValidator, VALIDATORS_MAX>,
     /// Grows into the first beacon.
     pub seed: [u8; 32],
+}
+
+/// A validator from the first block on.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct GenesisValidator {
+    /// Its account, whose key signs its votes.
+    pub address: Address,
+    /// Its beacon key.
+    pub vrf: VrfPublicKey,
+    /// Its bond; comes on top of what the accounts start with.
+    pub bond: Amount,
 }
 
 impl Genesis {

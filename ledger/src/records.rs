@@ -3,11 +3,11 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::{BatchMeta, ClassList};
 use holdfast_primitives::limits::{
-    BATCH_CLASSES_MAX, CATALOG_HEAD_BYTES_MAX, FOOTPRINT_HOPS_MAX, SEGMENT_BATCHES_MAX, VALIDATORS_MAX,
+    BATCH_CLASSES_MAX, CATALOG_HEAD_BYTES_MAX, FOOTPRINT_HOPS_MAX, SEGMENT_BATCHES_MAX, UNBONDINGS_MAX, VALIDATORS_MAX,
 };
 use holdfast_primitives::{
-    AccountNo, Address, Amount, Bounded, ChainId, ContractNo, Digest, Height, HolderNo, RoundNo, SegmentNo, TimeMs,
-    ValidatorSet,
+    AccountNo, Address, Amount, Bounded, ChainId, ContractNo, Digest, GRAIN_PER_HOLD, Height, HolderNo, RoundNo,
+    SegmentNo, TimeMs, ValidatorNo, ValidatorSet, VrfPublicKey,
 };
 
 /// The encrypted entry from which an owner finds its catalog.
@@ -24,6 +24,8 @@ pub struct Account {
     pub sequence: u64,
     /// Its holder record, once it has joined as a holder.
     pub holder: Option<HolderNo>,
+    /// Its validator record, once it has bonded.
+    pub validator: Option<ValidatorNo>,
     /// Segments it has registered so far: the ordinal of its next one.
     pub segments: u32,
     /// Its encrypted catalog head; empty when it has stored nothing.
@@ -76,6 +78,76 @@ pub struct Holder {
     pub earned: Amount,
     /// What it was fined in all.
     pub fined: Amount,
+}
+
+/// One who bonded to decide blocks. Whether it does now, the [`ChainRecord`]'s set says.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ValidatorRecord {
+    /// Its account, whose key signs its votes.
+    pub account: AccountNo,
+    /// Its beacon key.
+    pub vrf: VrfPublicKey,
+    /// What it stakes: its weight, and what misbehaviour costs it a part of.
+    pub bonded: Amount,
+    /// What it takes back, in order of time. Still liable until it is paid out.
+    pub unbonding: Bounded<Unbonding, UNBONDINGS_MAX>,
+    /// Whether it may decide blocks.
+    pub standing: Standing,
+    /// Turns to propose that it missed since it last proposed.
+    pub missed_in_row: u32,
+    /// Turns that it missed in all.
+    pub missed: u64,
+    /// Blocks of its that were decided.
+    pub proposed: u64,
+    /// What was taken from it for misbehaviour.
+    pub slashed: Amount,
+    /// The rule book that it is ready for, and from when on.
+    pub ready: Option<Upgrade>,
+}
+
+/// A part of a bond on its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Unbonding {
+    /// How much.
+    pub amount: Amount,
+    /// The round whose opening pays it out.
+    pub until: RoundNo,
+}
+
+/// Whether a validator may decide blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Standing {
+    /// It may, if its bond is among the largest.
+    Good,
+    /// It missed too many turns in a row. From this round on it may ask to be let in again.
+    Jailed {
+        /// The first round in which it may ask.
+        until: RoundNo,
+    },
+    /// It said two things of which it may say only one. Never again.
+    Banned,
+}
+
+/// A rule book and its first block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Upgrade {
+    /// Its version.
+    pub version: u32,
+    /// The first height that it rules.
+    pub height: Height,
+}
+
+impl ValidatorRecord {
+    /// Its weight in votes: whole HOLD.
+    pub const fn power(&self) -> u64 {
+        self.bonded.get() / GRAIN_PER_HOLD
+    }
+
+    /// All that it could lose: what is bonded and what is on its way back.
+    pub fn liable(&self) -> Amount {
+        let parts = self.unbonding.iter().map(|unbonding| unbonding.amount).chain([self.bonded]);
+        Amount::checked_sum(parts).expect("a bond is a part of the supply")
+    }
 }
 
 /// Owner, holder, price, term, footprint, and the escrow that pays.
@@ -297,6 +369,10 @@ pub struct ChainRecord {
     pub beacon: [u8; 32],
     /// Who decides the next block.
     pub validators: ValidatorSet,
+    /// The version of the rule book that ruled the tip.
+    pub protocol: u32,
+    /// The next rule book, once validators with more than two thirds of the power are ready for it.
+    pub upgrade: Option<Upgrade>,
     /// Heavy nodes whose footprint earns, ascending.
     pub heavy_nodes: Bounded<AccountNo, VALIDATORS_MAX>,
     /// The running round.

@@ -5,7 +5,7 @@
 //! ```text
 //! params digest = SHA256("holdfast/params/v1\0" | borsh(Params))
 //! state root    = SHA256("holdfast/state/v1\0" | params digest | leaf(borsh(ChainRecord)) | roots of: accounts |
-//!                 holders | contracts | segments | rounds | progress | deferred)
+//!                 holders | contracts | segments | rounds | progress | deferred | validators)
 //! ```
 //! A holder's batch lists hang from its record (`Holder::lists`), so their roots are in the root of the holders.
 
@@ -26,8 +26,11 @@ pub use seal::StateRoots;
 
 use crate::merkle_vec::MerkleVec;
 use crate::pages::Pages;
-use crate::{Account, ChainRecord, Contract, Deferred, Holder, Params, ProofProgress, RoundRecord, Segment, Slot};
-use holdfast_primitives::{AccountNo, Address, ContractNo, HolderNo, RoundNo, SegmentNo, StateRoot};
+use crate::{
+    Account, ChainRecord, Contract, Deferred, Holder, Params, ProofProgress, RoundRecord, Segment, Slot,
+    ValidatorRecord,
+};
+use holdfast_primitives::{AccountNo, Address, ContractNo, HolderNo, RoundNo, SegmentNo, StateRoot, ValidatorNo};
 use index::NumberIndex;
 use std::sync::Arc;
 
@@ -44,6 +47,7 @@ pub struct State {
     rounds: MerkleVec<RoundRecord>,
     progress: MerkleVec<ProofProgress>,
     deferred: MerkleVec<Deferred>,
+    validators: MerkleVec<ValidatorRecord>,
     /// Indexed by holder number, as long as `holders`.
     lists: Pages<HolderLists, ()>,
     by_address: NumberIndex,
@@ -150,6 +154,23 @@ impl State {
         self.deferred.iter()
     }
 
+    /// A validator by number.
+    pub fn validator(&self, number: ValidatorNo) -> Option<&ValidatorRecord> {
+        self.validators.get(number.index())
+    }
+
+    /// A validator by its account's address, whether it decides blocks now or not.
+    pub fn validator_by_address(&self, address: &Address) -> Option<(ValidatorNo, &ValidatorRecord)> {
+        let (_, account) = self.account_by_address(address)?;
+        let number = account.validator?;
+        Some((number, self.validator(number)?))
+    }
+
+    /// All who ever bonded, in order of number.
+    pub fn iter_validators(&self) -> impl Iterator<Item = (ValidatorNo, &ValidatorRecord)> {
+        (0..).map(ValidatorNo::new).zip(self.validators.iter())
+    }
+
     /// All accounts, in order of number.
     pub fn iter_accounts(&self) -> impl Iterator<Item = (AccountNo, &Account)> {
         (0..).map(AccountNo::new).zip(self.accounts.iter())
@@ -193,6 +214,11 @@ impl State {
     /// How many segments were ever registered.
     pub const fn segments(&self) -> usize {
         self.segments.len()
+    }
+
+    /// How many ever bonded.
+    pub const fn validators(&self) -> usize {
+        self.validators.len()
     }
 
     /// How many rounds are settled.

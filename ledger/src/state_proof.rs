@@ -4,7 +4,8 @@ use crate::merkle_vec::{Hash, verify_record};
 use crate::{Holder, StateRoots};
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_primitives::{
-    AccountNo, Bounded, BoundedError, ContractNo, HolderNo, RoundNo, SegmentNo, StateRoot, decode_exact, merkle,
+    AccountNo, Bounded, BoundedError, ContractNo, HolderNo, RoundNo, SegmentNo, StateRoot, ValidatorNo, decode_exact,
+    merkle,
 };
 use thiserror::Error;
 
@@ -37,6 +38,8 @@ pub enum RecordKey {
     },
     /// A settled round.
     Round(RoundNo),
+    /// A validator's bond and standing.
+    Validator(ValidatorNo),
 }
 
 /// A record's place in one vector.
@@ -133,6 +136,9 @@ impl StateProof {
             }
             (RecordKey::Segment(number), Place::Vector(path)) => self.under(&roots.segments, number.get().into(), path),
             (RecordKey::Round(number), Place::Vector(path)) => self.under(&roots.rounds, number.get(), path),
+            (RecordKey::Validator(number), Place::Vector(path)) => {
+                self.under(&roots.validators, number.get().into(), path)
+            }
             (RecordKey::Slot { holder, batch_log2, slot }, Place::List { siblings, holder: record, path }) => {
                 self.holds(path.leads(&roots.holders, holder.get().into(), record))?;
                 let record: Holder = decode_exact(record, PROVABLE_RECORD_BYTES_MAX)?;

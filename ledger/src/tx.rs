@@ -1,6 +1,6 @@
 //! Transactions: what anyone may ask of the ledger.
 
-use crate::records::CatalogHead;
+use crate::records::{CatalogHead, Upgrade};
 use crate::statement::{Footprint, Quote, Receipt};
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::{BatchMeta, ProofPart};
@@ -9,8 +9,8 @@ use holdfast_primitives::limits::{
     REGISTER_SEGMENTS_MAX, RELEASE_BATCHES_MAX, SEGMENT_BATCHES_MAX,
 };
 use holdfast_primitives::{
-    Address, Amount, Bounded, ChainId, ContractNo, Digest, Height, Purpose, RoundNo, SecretKey, Signature, TxId,
-    sha256_parts,
+    Address, Amount, Bounded, ChainId, ContractNo, Digest, Height, Misbehaviour, Purpose, RoundNo, SecretKey,
+    Signature, TxId, VrfPublicKey, sha256_parts,
 };
 
 /// A transaction before its signature.
@@ -18,9 +18,10 @@ use holdfast_primitives::{
 pub struct Tx {
     /// Who asks and pays.
     pub sender: Address,
-    /// The sender's sequence number; 0 for a proof, which is told apart by round and part instead.
+    /// The sender's sequence number; 0 for a proof, which is told apart by round and part instead, and for an accusation,
+    /// which is told apart by the accused.
     pub sequence: u64,
-    /// What the proposer gets; at least `fee_per_byte` times the signed size. 0 for a proof.
+    /// What the proposer gets; at least `fee_per_byte` times the signed size. 0 for a proof and for an accusation.
     pub fee: Amount,
     /// The last height at which it may enter a block.
     pub expires: Height,
@@ -83,6 +84,30 @@ pub enum TxBody {
         part: ProofPart,
         /// Digest of the openings.
         openings_digest: Digest,
+    },
+    /// Stake to decide blocks, or stake more.
+    Bond {
+        /// Moved from the balance into the bond; the bond is then at least `validator_bond_min`.
+        amount: Amount,
+        /// The sender's beacon key: needed the first time, refused when it is another later on.
+        vrf: VrfPublicKey,
+    },
+    /// Take back a part of the bond, or all of it. It stays liable for `unbond_rounds`.
+    Unbond {
+        /// How much; what is left is nothing or at least `validator_bond_min`.
+        amount: Amount,
+    },
+    /// A jailed validator asks to be let in again.
+    Unjail,
+    /// A validator contradicted itself. Costs nothing to report; a proof of it is accepted once per validator.
+    Accuse {
+        /// The two statements.
+        misbehaviour: Misbehaviour,
+    },
+    /// A validator is ready for another rule book. The last word counts; the present version takes it back.
+    Ready {
+        /// Version and first height.
+        upgrade: Upgrade,
     },
     /// Pay contracts of the sender's for longer, at the price and with the batches that they have.
     Extend {
@@ -189,6 +214,13 @@ impl SignedTx {
     /// Its bytes, as blocks carry them.
     pub fn to_bytes(&self) -> Vec<u8> {
         borsh::to_vec(self).expect("a signed transaction encodes into memory")
+    }
+}
+
+impl TxBody {
+    /// Whether it pays no fee and takes no place in its sender's sequence.
+    pub const fn is_free(&self) -> bool {
+        matches!(self, Self::Prove { .. } | Self::Accuse { .. })
     }
 }
 

@@ -37,6 +37,7 @@ fn a_round_result_is_72_bytes_a_payment_24_and_a_hop_96() {
 #[test]
 fn accounts_and_contracts_stay_small() {
     let account = Account {
+        validator: None,
         address: Address::ZERO,
         balance: Amount::ZERO,
         sequence: 0,
@@ -44,7 +45,7 @@ fn accounts_and_contracts_stay_small() {
         segments: 0,
         catalog_head: Bounded::empty(),
     };
-    assert_eq!(bytes(&account), 57);
+    assert_eq!(bytes(&account), 58);
     let contract = Contract {
         owner: AccountNo::new(1),
         holder: HolderNo::new(2),

@@ -1,18 +1,23 @@
 //! The rules of a genesis, one by one, and the first state.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use holdfast_ledger::{Genesis, GenesisError, Params, Phase, RecordKey, State};
+use holdfast_ledger::{Genesis, GenesisError, GenesisValidator, Params, Phase, RecordKey, State};
 use holdfast_por::{ChallengeError, ChallengeParams};
 use holdfast_primitives::{
-    AccountNo, Address, Amount, Bounded, Height, NetworkPrefix, RoundNo, TimeMs, Validator, VrfPublicKey, sha256_parts,
+    AccountNo, Address, Amount, Bounded, Height, NetworkPrefix, RoundNo, TimeMs, VrfPublicKey, VrfSecretKey,
+    sha256_parts,
 };
 
 fn address(byte: u8) -> Address {
     Address::new([byte; 32])
 }
 
-fn validator(byte: u8, power: u64) -> Validator {
-    Validator { address: address(byte), vrf: VrfPublicKey::new([byte; 32]), power }
+fn validator(byte: u8, bond: u64) -> GenesisValidator {
+    GenesisValidator {
+        address: address(byte),
+        vrf: VrfSecretKey::from_seed([byte; 32]).public(),
+        bond: Amount::hold(bond),
+    }
 }
 
 fn params() -> Params {
@@ -37,6 +42,12 @@ fn params() -> Params {
         opening_fine_multiple: 10,
         missed_round_fine_percent: 50,
         declare_fine_percent: 10,
+        validator_bond_min: Amount::hold(1),
+        validators_max: 100,
+        unbond_rounds: 3,
+        missed_turns_max: 1_000_000,
+        jail_rounds: 2,
+        slash_bps: 500,
         block_interval_ms: 1_000,
         heartbeat_ms: 10_000,
         clock_drift_ms: 2_000,
@@ -66,7 +77,7 @@ fn the_first_state_is_the_genesis() {
     assert_eq!(chain.chain, genesis.chain_id());
     assert_eq!((chain.height, chain.time), (Height::GENESIS, genesis.time));
     assert_eq!(chain.beacon, sha256_parts(&[b"holdfast/first-beacon/v1\0", chain.chain.as_bytes(), &[9; 32]]));
-    assert_eq!((chain.supply, chain.reserve), (Amount::hold(1_000), Amount::ZERO));
+    assert_eq!((chain.supply, chain.reserve), (Amount::hold(1_030), Amount::ZERO), "bonds come on top");
     assert_eq!(chain.running.round, RoundNo::new(0));
     assert_eq!(chain.running.phase, Phase::Open);
     assert_eq!(chain.running.due, TimeMs::new(1_700_000_020_000));
@@ -89,8 +100,13 @@ fn the_first_state_is_the_genesis() {
 #[test]
 fn chain_id_and_state_root_of_one_genesis_never_change() {
     let state = State::genesis(&genesis()).unwrap();
-    assert_eq!(state.chain().chain.to_string(), "220afd69cd199d529cbaee3f5042093af4a47fd4977c13a6bdc61df1792ff3c2");
-    assert_eq!(state.root().to_string(), "a449171fff1966733f82973bef7dcbc82889b5c0502448aab7c3514e9450d5c5");
+    assert_eq!(
+        [state.chain().chain.to_string(), state.root().to_string()],
+        [
+            "6cca113e70ec9941f64465c638419849b496ad0146fe820402e11ff50b45ec7e",
+            "a449171fff1966733f82973bef7dcbc82889b5c0502448aab7c3514e9450d5c5"
+        ]
+    );
 }
 
 #[test]
@@ -106,7 +122,7 @@ fn every_part_of_a_genesis_enters_its_first_root() {
         root(&|genesis| genesis.time = TimeMs::new(1)),
         root(&|genesis| genesis.params.proof_fee = Amount::grains(101)),
         root(&|genesis| genesis.accounts[0].1 = Amount::hold(501)),
-        root(&|genesis| genesis.validators[0].power = 11),
+        root(&|genesis| genesis.validators[0].bond = Amount::hold(11)),
         root(&|genesis| genesis.seed[31] ^= 1),
     ];
     for (index, one) in roots.iter().enumerate() {
@@ -137,6 +153,10 @@ const TIMES: &[Row] = &[
     (|genesis| genesis.params.block_interval_ms = 0, GenesisError::Zero { what: "block_interval_ms" }),
     (|genesis| genesis.params.heartbeat_ms = 0, GenesisError::Zero { what: "heartbeat_ms" }),
     (|genesis| genesis.params.clock_drift_ms = 0, GenesisError::Zero { what: "clock_drift_ms" }),
+    (|genesis| genesis.params.validators_max = 0, GenesisError::Zero { what: "validators_max" }),
+    (|genesis| genesis.params.unbond_rounds = 0, GenesisError::Zero { what: "unbond_rounds" }),
+    (|genesis| genesis.params.missed_turns_max = 0, GenesisError::Zero { what: "missed_turns_max" }),
+    (|genesis| genesis.params.jail_rounds = 0, GenesisError::Zero { what: "jail_rounds" }),
     (
         |genesis| genesis.params.proof_window_ms = 20_000,
         GenesisError::WindowTooLong { proof_window_ms: 20_000, round_ms: 20_000 },
@@ -182,6 +202,7 @@ const PRICES: &[Row] = &[
         |genesis| genesis.params.declare_fine_percent = 255,
         GenesisError::Percent { what: "declare_fine_percent", found: 255 },
     ),
+    (|genesis| genesis.params.slash_bps = 10_001, GenesisError::Slash { found: 10_001 }),
 ];
 
 const BLOCKS: &[Row] = &[
@@ -216,14 +237,28 @@ fn accounts_and_validators_are_checked_too() {
     assert_eq!(refused(&|genesis| genesis.accounts[0].1 = Amount::grains(u64::MAX)), GenesisError::SupplyOverflow);
     assert_eq!(refused(&|genesis| genesis.validators = Bounded::empty()), GenesisError::NoValidators);
     assert_eq!(
-        refused(&|genesis| genesis.validators[1].power = 0),
-        GenesisError::PowerlessValidator { validator: address(2) }
+        refused(&|genesis| genesis.validators[1].bond = Amount::ZERO),
+        GenesisError::BondTooSmall { validator: address(2), bond: Amount::ZERO, least: Amount::hold(1) }
     );
     assert_eq!(
         refused(&|genesis| genesis.validators[1] = validator(5, 1)),
         GenesisError::DuplicateValidator { validator: address(5) }
     );
-    assert_eq!(refused(&|genesis| genesis.validators[1].power = u64::MAX), GenesisError::PowerOverflow);
+    assert_eq!(refused(&|genesis| genesis.validators[1].bond = Amount::grains(u64::MAX)), GenesisError::SupplyOverflow);
+    assert_eq!(
+        refused(&|genesis| genesis.params.validators_max = 1),
+        GenesisError::TooManyValidators { found: 2, limit: 1 }
+    );
+    assert_eq!(
+        refused(&|genesis| genesis.params.validator_bond_min = Amount::grains(999_999_999)),
+        GenesisError::BondWeighsNothing { found: Amount::grains(999_999_999) }
+    );
+    for keyless in [[0; 32], [0xff; 32]] {
+        assert_eq!(
+            refused(&|genesis| genesis.validators[0].vrf = VrfPublicKey::new(keyless)),
+            GenesisError::BeaconKey { validator: address(5) }
+        );
+    }
 }
 
 /// The first broken rule is the one that is named, whatever else is wrong.
@@ -250,5 +285,5 @@ fn the_smallest_and_the_largest_allowed_values_pass() {
     edge.params.seed_delay_blocks = 19;
     edge.time = TimeMs::new(u64::MAX - 20_000);
     edge.accounts = Bounded::empty();
-    assert_eq!(State::genesis(&edge).unwrap().chain().supply, Amount::ZERO);
+    assert_eq!(State::genesis(&edge).unwrap().chain().supply, Amount::hold(30));
 }

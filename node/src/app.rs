@@ -3,6 +3,7 @@
 
 use crate::clock::now;
 use crate::core::NodeCore;
+use crate::gossip::{self, GossipPool};
 use crate::keys::NodeKeys;
 use async_trait::async_trait;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -10,23 +11,62 @@ use bytes::Bytes;
 use holdfast_consensus::{
     AppError, BlockIdentity, BuildRequest, Evidence, HeightConfig, LedgerApp, Timeouts, Undecided, Verdict,
 };
-use holdfast_ledger::{BlockError, FullBlock, Proposer, build_block};
+use holdfast_ledger::{BlockError, FullBlock, Proposer, Tx, TxBody, TxEnvelope, build_block};
+use holdfast_network::gossip::Gossip;
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
-use holdfast_primitives::{Address, BlockHash, Certificate, Height, decode_exact};
+use holdfast_primitives::{Address, Amount, BlockHash, Certificate, Height, HeightDelta, Misbehaviour, decode_exact};
 use holdfast_store::Undecided as Kept;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
+
+/// Blocks within which an accusation has to be taken up; after that the node hands it in no more.
+const ACCUSATION_BLOCKS: u64 = 10_000;
 
 /// The heavy node, seen from consensus.
 pub struct NodeApp {
     core: Arc<NodeCore>,
     keys: Arc<NodeKeys>,
+    gossip: Arc<Gossip<GossipPool>>,
+    known: u32,
+}
+
+/// This program does not know the rules of the next block.
+#[derive(Debug, Error)]
+#[error(
+    "rule book {needed} begins at height {height}, this program knows rule books up to {known}: install a newer release \
+     and start it again, nothing is lost"
+)]
+pub struct TooOld {
+    /// The first height that it cannot judge.
+    pub height: Height,
+    /// The rule book that rules there.
+    pub needed: u32,
+    /// The newest that it knows.
+    pub known: u32,
 }
 
 impl NodeApp {
-    /// Drives `core`; `keys` sign what this node proposes.
-    pub const fn new(core: Arc<NodeCore>, keys: Arc<NodeKeys>) -> Self {
-        Self { core, keys }
+    /// Drives `core`; `keys` sign what this node proposes. Accusations are handed in here and passed on through `gossip`.
+    /// Stops before a rule book newer than `known`.
+    pub const fn new(core: Arc<NodeCore>, keys: Arc<NodeKeys>, gossip: Arc<Gossip<GossipPool>>, known: u32) -> Self {
+        Self { core, keys, gossip, known }
+    }
+
+    /// Hands in a proof that a validator contradicted itself. Every node that saw it does, and the first one counts.
+    fn accuse(&self, misbehaviour: Misbehaviour) {
+        tracing::warn!(?misbehaviour, "a validator said two things of which it may say only one");
+        let (key, chain) = (&self.keys.identity, self.core.tip().state);
+        let chain = chain.chain();
+        let expires = chain.height.saturating_add(HeightDelta::new(ACCUSATION_BLOCKS));
+        let body = TxBody::Accuse { misbehaviour };
+        let tx = Tx { sender: key.address(), sequence: 0, fee: Amount::ZERO, expires, body };
+        let envelope = TxEnvelope::bare(tx.sign(key, &chain.chain));
+        let travelling = gossip::encode(&envelope);
+        match self.core.submit(envelope) {
+            Ok(_) => self.gossip.spread(&travelling, None),
+            Err(reason) => tracing::info!(%reason, "the accusation is not needed"),
+        }
     }
 }
 
@@ -45,15 +85,19 @@ impl LedgerApp for NodeApp {
         (tip.state.chain().height, tip.hash)
     }
 
-    fn config_for(&self, _height: Height) -> HeightConfig {
+    fn config_for(&self, height: Height) -> Result<HeightConfig, AppError> {
         let state = self.core.tip().state;
+        let needed = state.protocol_at(height);
+        if needed > self.known {
+            return Err(Box::new(TooOld { height, needed, known: self.known }));
+        }
         let params = state.params();
-        HeightConfig {
+        Ok(HeightConfig {
             validators: state.chain().validators.clone(),
             target: Some(Duration::from_millis(params.block_interval_ms)),
             heartbeat: Duration::from_millis(params.heartbeat_ms),
             timeouts: Timeouts::default(),
-        }
+        })
     }
 
     fn identify(&self, block: &[u8]) -> Result<BlockIdentity, AppError> {
@@ -112,15 +156,16 @@ impl LedgerApp for NodeApp {
     }
 
     async fn commit(&self, block: Bytes, certificate: Certificate, evidence: Evidence) -> Result<(), AppError> {
-        for misbehaviour in &evidence.items {
-            tracing::warn!(?misbehaviour, "a validator said two things of which it may say only one");
-        }
         let core = Arc::clone(&self.core);
         let commit = move || {
             let full = decode(&block)?;
             core.commit(full, certificate.block, &certificate)
         };
-        tokio::task::spawn_blocking(commit).await?
+        tokio::task::spawn_blocking(commit).await??;
+        for misbehaviour in evidence.items {
+            self.accuse(misbehaviour);
+        }
+        Ok(())
     }
 
     fn decided(&self, height: Height) -> Result<Option<(Bytes, Certificate)>, AppError> {

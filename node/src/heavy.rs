@@ -42,6 +42,9 @@ pub struct HeavyConfig {
     pub consensus_peers: Vec<String>,
     /// The other heavy nodes, with whom waiting transactions are exchanged.
     pub peers: Vec<NodeAddr>,
+    /// The newest rule book that the node takes itself to know: [`holdfast_ledger::PROTOCOL_VERSION_MAX`], unless an
+    /// upgrade is rehearsed.
+    pub rule_book: u32,
 }
 
 /// Why a heavy node did not start, or stopped.
@@ -129,7 +132,7 @@ impl HeavyNode {
             block_bytes_max: config.genesis.params.block_bytes_max as usize,
             ..EngineConfig::new(config.dir.join("consensus"))
         };
-        let app = Arc::new(NodeApp::new(Arc::clone(&core), Arc::clone(&keys)));
+        let app = Arc::new(NodeApp::new(Arc::clone(&core), Arc::clone(&keys), Arc::clone(&gossip), config.rule_book));
         let engine = holdfast_consensus::start(engine, keys.identity.clone(), chain, app).await?;
         let address = keys.identity.address();
         Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks })

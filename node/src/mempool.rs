@@ -6,7 +6,7 @@
 //! A full pool makes room for whoever pays more per byte, and for proofs whatever they find. What goes is the worst payer's
 //! last transaction, so that nothing that stays depends on what went.
 
-use holdfast_ledger::{AdmittedTx, Pending, SoundTx, State, TxBody, TxEnvelope, TxError, admit_sound};
+use holdfast_ledger::{AdmittedTx, Pending, SoundTx, StakeRule, State, TxBody, TxEnvelope, TxError, admit_sound};
 use holdfast_primitives::{Address, Amount, TxId};
 use std::cmp::Reverse;
 use std::collections::btree_map::Values;
@@ -65,8 +65,9 @@ enum Place {
     Proof { part: Part },
 }
 
-/// One part of one holder's proof, by its first challenge.
-type Part = (Address, u32);
+/// What costs nothing to hand in waits once: one part of one holder's proof, by its first challenge, or the accusation of
+/// one validator.
+type Part = (Address, Option<u32>);
 
 /// The pool.
 pub struct Mempool {
@@ -217,9 +218,10 @@ impl Mempool {
     /// One sender's share of the pool; of a proof, one place for each part.
     fn check_share(&self, place: &Place) -> Result<(), SubmitError> {
         match place {
-            Place::Proof { part } if self.parts.contains(part) => {
-                Err(TxError::ProofPartTwice { first_j: part.1 }.into())
-            }
+            Place::Proof { part } if self.parts.contains(part) => match *part {
+                (_, Some(first_j)) => Err(TxError::ProofPartTwice { first_j }.into()),
+                (accused, None) => Err(TxError::from(StakeRule::Accused { accused }).into()),
+            },
             Place::Proof { .. } => Ok(()),
             Place::Queue { sender, .. } => {
                 let (waiting, limit) =
@@ -349,7 +351,8 @@ impl Mempool {
 fn place_of(sound: &SoundTx) -> Place {
     let tx = &sound.signed().tx;
     match &tx.body {
-        TxBody::Prove { part, .. } => Place::Proof { part: (part.holder, part.first_j) },
+        TxBody::Prove { part, .. } => Place::Proof { part: (part.holder, Some(part.first_j)) },
+        TxBody::Accuse { misbehaviour } => Place::Proof { part: (*misbehaviour.validator(), None) },
         _ => Place::Queue { sender: tx.sender, sequence: tx.sequence },
     }
 }

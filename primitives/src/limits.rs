@@ -52,6 +52,10 @@ pub const BLOCK_TXS_MAX: usize = 32_768;
 pub const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Validators in a set.
 pub const VALIDATORS_MAX: usize = 256;
+/// Withdrawals of one validator's bond that may be on their way at once.
+pub const UNBONDINGS_MAX: usize = 8;
+/// Blocks between the agreement on a new rule book and its first block, at least: time to install it.
+pub const UPGRADE_NOTICE_BLOCKS: u64 = 10;
 
 /// Bytes of one control message between nodes.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * 1024;

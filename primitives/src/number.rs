@@ -58,3 +58,7 @@ number_type!(
     /// A segment's place in the segments vector.
     SegmentNo
 );
+number_type!(
+    /// A validator's place in the validators vector.
+    ValidatorNo
+);

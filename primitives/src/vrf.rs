@@ -83,6 +83,12 @@ impl VrfPublicKey {
         &self.0
     }
 
+    /// Whether these bytes are a key that proofs can be verified with: a point, and not the neutral one, under which the
+    /// output would be known to everybody beforehand.
+    pub fn is_valid(&self) -> bool {
+        PublicKey::from_bytes(&self.0).is_ok() && self.0 != [0; 32]
+    }
+
     /// The output that `proof` proves for `input` on `chain`.
     pub fn verify(&self, chain: &ChainId, input: &[u8], proof: &VrfProof) -> Result<[u8; 32], VrfError> {
         let public = PublicKey::from_bytes(&self.0).map_err(|_| VrfError)?;

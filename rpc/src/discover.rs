@@ -4,7 +4,7 @@
 //! methods by a test, so that the two cannot drift apart.
 
 use crate::error::{CODES, ErrorCode, STANDARD};
-use crate::{account, audit, chain, dev, market, round, tx};
+use crate::{account, audit, chain, dev, market, round, stake, tx};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ pub fn document(with_dev: bool) -> Value {
     tx::describe(&mut methods.namespace("tx"));
     account::describe(&mut methods.namespace("account"));
     market::describe(&mut methods.namespace("market"));
+    stake::describe(&mut methods.namespace("stake"));
     round::describe(&mut methods.namespace("round"));
     audit::describe(&mut methods.namespace("audit"));
     if with_dev {
@@ -71,7 +72,7 @@ impl Methods {
             "openrpc": OPENRPC_VERSION,
             "info": {
                 "title": "Holdfast",
-                "description": "A storage marketplace on a ledger: chain, transactions, accounts, market, rounds, audits.",
+                "description": "A storage marketplace on a ledger: chain, transactions, accounts, market, stake, rounds, audits.",
                 "version": env!("CARGO_PKG_VERSION"),
                 "license": { "name": "Apache-2.0" },
             },

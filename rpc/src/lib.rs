@@ -29,6 +29,7 @@ pub mod chain;
 pub mod dev;
 pub mod market;
 pub mod round;
+pub mod stake;
 pub mod tx;
 
 mod server;

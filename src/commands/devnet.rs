@@ -51,6 +51,9 @@ pub struct DevnetArgs {
     /// Size of a batch: a power of two from 1MiB to 256MiB
     #[arg(long, default_value = "1MiB")]
     batch: bytesize::ByteSize,
+    /// Take the program to know rule books up to this one: to rehearse an upgrade
+    #[arg(long, value_name = "VERSION", default_value_t = holdfast_ledger::PROTOCOL_VERSION_MAX, hide = true)]
+    rule_book: u32,
     /// Where JSON-RPC answers
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], RPC_PORT)))]
     rpc_listen: SocketAddr,
@@ -71,9 +74,10 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
         consensus_listen: seats[0].multiaddr(),
         consensus_peers: seats[1..].iter().map(Seat::multiaddr).collect(),
         peers: seats[1..].iter().map(Seat::node).collect(),
+        rule_book: args.rule_book,
     };
     let genesis_file = dir.join("genesis.toml");
-    let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats));
+    let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats, args.rule_book));
     let (service, others) = tokio::join!(heavy::start(config, args.rpc_listen, Some(faucet)), futures_join(others));
     let (mut service, others) = (service?, others.into_iter().collect::<Result<Vec<_>, _>>()?);
     let holders = start_holders(&service, &dir, &args).await?;

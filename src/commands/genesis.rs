@@ -4,10 +4,10 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use clap::{Args, Subcommand};
 use holdfast_genesis::{GenesisFile, preset, to_genesis};
-use holdfast_ledger::Genesis;
+use holdfast_ledger::{Genesis, GenesisValidator};
 use holdfast_node::NodeKeys;
 use holdfast_primitives::limits::{BATCH_LOG2_MAX, BATCH_LOG2_MIN};
-use holdfast_primitives::{Address, Amount, Bounded, Digest, NetworkPrefix, SecretKey, TimeMs, Validator};
+use holdfast_primitives::{Address, Amount, Bounded, Digest, NetworkPrefix, SecretKey, TimeMs};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,9 @@ pub struct NewArgs {
     /// Fund an account: ADDRESS=AMOUNT, for example dhf1...=1000HOLD (repeatable)
     #[arg(long = "fund", value_name = "ADDRESS=AMOUNT")]
     funds: Vec<String>,
+    /// What the validator bonds, if other than the least that the network asks for
+    #[arg(long, value_name = "AMOUNT")]
+    bond: Option<String>,
     /// Length of a round, for example 10s or 4h, if other than the preset's
     #[arg(long, value_name = "DURATION")]
     round: Option<humantime::Duration>,
@@ -60,7 +63,11 @@ fn new(context: &Context, args: &NewArgs) -> Outcome {
     }
     let keys = NodeKeys::load_or_create(&args.dir.join("keys")).map_err(Failure::other)?;
     let funds = args.funds.iter().map(|text| parse_fund(text, prefix)).collect::<Result<Vec<_>, _>>()?;
-    let validator = Validator { address: keys.identity.address(), vrf: keys.vrf.public(), power: 1 };
+    let bond = match &args.bond {
+        Some(text) => text.parse()?,
+        None => preset(prefix).validator_bond_min,
+    };
+    let validator = GenesisValidator { address: keys.identity.address(), vrf: keys.vrf.public(), bond };
     let mut genesis = compose(&args.name, prefix, vec![validator], funds)?;
     if let Some(round) = args.round {
         set_round(&mut genesis, u64::try_from(round.as_millis()).unwrap_or(u64::MAX));
@@ -115,7 +122,7 @@ pub fn read(path: &std::path::Path) -> Result<Genesis, Failure> {
 pub fn compose(
     name: &str,
     prefix: NetworkPrefix,
-    mut validators: Vec<Validator>,
+    mut validators: Vec<GenesisValidator>,
     mut accounts: Vec<(Address, Amount)>,
 ) -> Result<Genesis, Failure> {
     accounts.sort_by_key(|(address, _)| *address);

@@ -5,6 +5,7 @@ use crate::context::{Context, RPC_PORT};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::services::{heavy, logging};
 use clap::Args;
+use holdfast_ledger::PROTOCOL_VERSION_MAX;
 use holdfast_network::NodeAddr;
 use holdfast_node::HeavyConfig;
 use std::net::SocketAddr;
@@ -39,6 +40,9 @@ pub struct HeavyArgs {
     /// Another heavy node, as its `node` line says (repeatable)
     #[arg(long = "peer", value_name = "NODE")]
     peers: Vec<NodeAddr>,
+    /// Take the program to know rule books up to this one: to rehearse an upgrade
+    #[arg(long, value_name = "VERSION", default_value_t = PROTOCOL_VERSION_MAX, hide = true)]
+    rule_book: u32,
     /// End when standard input closes: for whoever starts this as a process of its own
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -56,6 +60,7 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
         consensus_listen: args.consensus_listen,
         consensus_peers: args.consensus_peers,
         peers: args.peers,
+        rule_book: args.rule_book,
     };
     let mut service = heavy::start(config, args.rpc_listen, None).await?;
     let handle = service.handle();

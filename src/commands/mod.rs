@@ -17,4 +17,5 @@ pub mod restore;
 pub mod rm;
 pub mod status;
 pub mod tx;
+pub mod validator;
 pub mod wallet;

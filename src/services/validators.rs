@@ -1,9 +1,10 @@
 //! The further validators of a devnet: `holdfast heavy` processes on this machine that end with the one that started them.
 
 use crate::failure::{Exit, Failure};
+use holdfast_ledger::GenesisValidator;
 use holdfast_network::NodeAddr;
 use holdfast_node::NodeKeys;
-use holdfast_primitives::{Address, Validator};
+use holdfast_primitives::{Address, Amount};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -11,13 +12,16 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
+/// What each validator of a devnet bonds.
+const DEVNET_BOND: Amount = Amount::hold(1_000);
+
 /// Where a validator of a devnet lives and listens.
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// Its folder.
     pub dir: PathBuf,
     /// What the genesis lists.
-    pub validator: Validator,
+    pub validator: GenesisValidator,
     /// Its socket for light nodes and for the gossip.
     pub udp: SocketAddr,
     /// Where its consensus listens.
@@ -39,7 +43,8 @@ impl Seat {
     /// A seat in `dir` on free ports of the loopback interface; keys are made if they are missing.
     pub fn take(dir: PathBuf) -> Result<Self, Failure> {
         let keys = NodeKeys::load_or_create(&dir.join("keys")).map_err(Failure::other)?;
-        let validator = Validator { address: keys.identity.address(), vrf: keys.vrf.public(), power: 1 };
+        let validator =
+            GenesisValidator { address: keys.identity.address(), vrf: keys.vrf.public(), bond: DEVNET_BOND };
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // The sockets are closed again when this returns; nobody else is likely to be given the same ports so soon.
         let (udp, tcp) = (UdpSocket::bind(anywhere)?, TcpListener::bind(anywhere)?);
@@ -56,12 +61,13 @@ impl Seat {
         format!("/ip4/{}/tcp/{}", self.consensus.ip(), self.consensus.port())
     }
 
-    /// Starts it as a process that knows all `seats`. It may be asked once [`ValidatorProcess::ready`] returns.
-    pub async fn start(&self, genesis: &Path, seats: &[Self]) -> Result<ValidatorProcess, Failure> {
+    /// Starts it as a process that knows all `seats` and rule books up to `rule_book`. It may be asked once [`ValidatorProcess::ready`] returns.
+    pub async fn start(&self, genesis: &Path, seats: &[Self], rule_book: u32) -> Result<ValidatorProcess, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["heavy", "--json", "--until-stdin-closes", "--rpc-listen", "127.0.0.1:0"]);
         command.arg("--dir").arg(&self.dir).arg("--genesis").arg(genesis);
         command.arg("--listen").arg(self.udp.to_string()).arg("--consensus-listen").arg(self.multiaddr());
+        command.arg("--rule-book").arg(rule_book.to_string());
         for other in seats.iter().filter(|other| other.validator.address != self.validator.address) {
             command.arg("--peer").arg(other.node().to_string()).arg("--consensus-peer").arg(other.multiaddr());
         }

@@ -50,6 +50,11 @@ impl Running {
         (output.status.code().unwrap(), serde_json::from_str::<Value>(error).unwrap()["error"].clone())
     }
 
+    /// Its exit code, once it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
+    }
+
     /// kill -9, and waits until it is gone.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -13,5 +13,6 @@ mod network;
 mod ports;
 mod process;
 mod readme;
+mod stake;
 mod together;
 mod ux;

@@ -87,6 +87,12 @@ pub enum ConsensusError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The ledger does not know how the next block is decided.
+    #[error("{reason}")]
+    App {
+        /// The ledger's reason.
+        reason: String,
+    },
     /// The engine did not come up.
     #[error("the engine did not start: {reason}")]
     Engine {

@@ -5,13 +5,15 @@ use super::types::{
 };
 use crate::app::{HeightConfig, Timeouts, Undecided};
 use crate::engine::types::EngineValidatorSet;
-use crate::evidence::{Evidence, Misbehaviour, SignedProposal, SignedVote};
+use crate::evidence::Evidence;
 use arc_malachitebft_core_consensus::{MisbehaviorEvidence, ProposedValue};
 use arc_malachitebft_core_types::{
     CommitCertificate, ExtendedCommitCertificate, ExtendedCommitSignature, HeightParams, LinearTimeouts, NilOrVal,
     Round, SignedMessage, Validity, VoteType,
 };
-use holdfast_primitives::{Bounded, BoundedError, Certificate, CommitSignature};
+use holdfast_primitives::{
+    Bounded, BoundedError, Certificate, CommitSignature, Misbehaviour, SignedProposal, SignedVote,
+};
 
 /// How the engine is told to decide a height.
 pub(crate) fn height_params(config: &HeightConfig, validators: &EngineValidatorSet) -> HeightParams<Holdfast> {

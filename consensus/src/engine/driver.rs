@@ -45,7 +45,7 @@ pub(crate) struct Driver<A> {
 }
 
 /// The height that is to be decided: the tip's successor.
-struct NextHeight {
+pub(crate) struct NextHeight {
     height: Height,
     config: HeightConfig,
     validators: EngineValidatorSet,
@@ -59,11 +59,11 @@ struct NextHeight {
 }
 
 impl NextHeight {
-    fn new<A: LedgerApp>(app: &A, after_synced: bool) -> Self {
+    pub(crate) fn new<A: LedgerApp>(app: &A, after_synced: bool) -> Result<Self, Fault> {
         let height = app.tip().0.next();
-        let config = app.config_for(height);
+        let config = app.config_for(height).map_err(|error| Fault::App { action: "go on", height, error })?;
         let validators = EngineValidatorSet::new(&config.validators);
-        Self { height, config, validators, since: Instant::now(), after_synced, told: false, round: 0 }
+        Ok(Self { height, config, validators, since: Instant::now(), after_synced, told: false, round: 0 })
     }
 
     fn params(&self) -> HeightParams<Holdfast> {
@@ -82,9 +82,9 @@ impl<A: LedgerApp> Driver<A> {
         publish: mpsc::Sender<NetworkMsg<Holdfast>>,
         events: TxEvent<Holdfast>,
         response_bytes_max: usize,
+        next: NextHeight,
     ) -> Self {
         let assembler = Assembler::new(shared.signer.chain, shared.block_bytes_max);
-        let next = NextHeight::new(shared.app.as_ref(), false);
         Self {
             shared,
             faults,
@@ -325,7 +325,7 @@ impl<A: LedgerApp> Driver<A> {
         if tip != (height, hash) {
             return Err(Fault::TipElsewhere { expected: (height, hash), tip });
         }
-        self.next = NextHeight::new(self.shared.app.as_ref(), synced);
+        self.next = NextHeight::new(self.shared.app.as_ref(), synced)?;
         self.begin_height().await
     }
 

@@ -11,7 +11,6 @@ mod judge;
 mod kept;
 mod network;
 mod part;
-mod schedule;
 mod shared;
 mod signing;
 mod start;

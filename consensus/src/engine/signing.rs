@@ -4,13 +4,12 @@
 //! [`Certificate`]: holdfast_primitives::Certificate
 
 use super::types::{Holdfast, Proposal, Vote, round_number, round_option};
-use crate::payload::proposal_payload;
 use arc_malachitebft_core_types::{
     NilOrVal, SignedMessage, SigningScheme, ValidatorProof, VoteExtensionScope, VoteType,
 };
 use arc_malachitebft_signing::{Error, Signer, VerificationResult, Verifier};
 use async_trait::async_trait;
-use holdfast_primitives::{Address, ChainId, KeyError, Purpose, SecretKey, Signature, vote_payload};
+use holdfast_primitives::{Address, ChainId, KeyError, Purpose, SecretKey, Signature, proposal_payload, vote_payload};
 
 /// Ed25519, verified by ZIP-215.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@
 
 use super::codec::Wire;
 use super::config::{ConsensusError, EngineConfig, EngineParts};
-use super::driver::Driver;
+use super::driver::{Driver, NextHeight};
 use super::handle::EngineHandle;
 use super::network;
 use super::shared::Shared;
 use super::signing::{ChainSigner, ChainVerifier};
 use super::types::{EngineAddress, Holdfast};
-use super::watchdog::{self, Watched};
+use super::watchdog::{self, Stopped, Watched};
 use crate::app::LedgerApp;
 use arc_malachitebft_app::events::TxEvent;
 use arc_malachitebft_app::metrics::{Metrics, SharedRegistry};
@@ -75,13 +75,15 @@ pub async fn start<A: LedgerApp>(
     let parts = config.check(&chain)?;
     std::fs::create_dir_all(&config.home)
         .map_err(|source| ConsensusError::Home { path: config.home.clone(), source })?;
+    let next = NextHeight::new(app.as_ref(), false)
+        .map_err(|fault| ConsensusError::App { reason: Stopped::from(fault).to_string() })?;
     let signer = ChainSigner { chain, key };
     let spawned = spawn_actors(&config, parts, &signer).await?;
     let Spawned { actors, network, publish, questions, consensus, events } = spawned;
 
     let (shared, faults) = Shared::new(app, signer, consensus, config.block_bytes_max);
     let progress = shared.progress.clone();
-    let driver = Driver::new(shared, faults, publish, events, config.response_bytes_max);
+    let driver = Driver::new(shared, faults, publish, events, config.response_bytes_max, next);
     let (ready_sender, ready) = oneshot::channel();
     let driver = tokio::spawn(driver.run(questions, ready_sender));
 

@@ -1,12 +1,11 @@
 //! Our types in the engine's clothes: what it calls a context. Nothing here decides anything; each type wraps one of
 //! ours because a foreign trait cannot be implemented for a foreign type.
 
-use super::schedule::Schedule;
 use super::signing::Ed25519;
 use arc_malachitebft_core_types as core;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::{Context, LinearTimeouts, NilOrVal, Round, SignedExtension, VoteType};
-use holdfast_primitives::{Address, BlockHash, Height, ValidatorSet};
+use holdfast_primitives::{Address, BlockHash, Height, Schedule, ValidatorSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,8 +67,7 @@ impl EngineValidatorSet {
     pub(crate) fn new(set: &ValidatorSet) -> Self {
         let wrap = |power, address| EngineValidator { address: EngineAddress(address), power };
         let validators: Vec<_> = set.iter().map(|validator| wrap(validator.power, validator.address)).collect();
-        let powers: Vec<u64> = validators.iter().map(|validator| validator.power).collect();
-        Self(Arc::new(SetInner { validators, total_power: set.total_power(), schedule: Schedule::new(&powers) }))
+        Self(Arc::new(SetInner { validators, total_power: set.total_power(), schedule: Schedule::of(set) }))
     }
 
     /// Whose turn it is to propose.

@@ -203,9 +203,9 @@ impl LedgerApp for TestApp {
         (Height::new(chain.len() as u64), hash)
     }
 
-    fn config_for(&self, _: Height) -> HeightConfig {
+    fn config_for(&self, _: Height) -> Result<HeightConfig, AppError> {
         let Rules { validators, target, heartbeat, timeouts } = self.rules.clone();
-        HeightConfig { validators, target, heartbeat, timeouts }
+        Ok(HeightConfig { validators, target, heartbeat, timeouts })
     }
 
     fn identify(&self, block: &[u8]) -> Result<BlockIdentity, AppError> {

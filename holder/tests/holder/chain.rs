@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
 use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
 use holdfast_ledger::{
-    Event, Genesis, Holder, NewBatch, NewSegment, Params, Payment, Pending, Phase, Placement, Proposer, Register, Slot,
-    State, Tx, TxBody, TxEnvelope, admit, build_block,
+    Event, Genesis, GenesisValidator, Holder, NewBatch, NewSegment, Params, Payment, Pending, Phase, Placement,
+    Proposer, Register, Slot, State, Tx, TxBody, TxEnvelope, admit, build_block,
 };
 use holdfast_por::{BatchMeta, ChallengeParams};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{
     Address, Amount, BlockHash, Bounded, Height, HolderNo, NetworkPrefix, Purpose, RequestId, SecretKey, TimeMs, TxId,
-    Validator, VrfSecretKey, sha256,
+    VrfSecretKey, sha256,
 };
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -81,6 +81,12 @@ fn params() -> Params {
         opening_fine_multiple: 10,
         missed_round_fine_percent: 20,
         declare_fine_percent: 10,
+        validator_bond_min: Amount::hold(1),
+        validators_max: 100,
+        unbond_rounds: 3,
+        missed_turns_max: 1_000_000,
+        jail_rounds: 2,
+        slash_bps: 500,
         block_interval_ms: 1_000,
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
@@ -92,7 +98,7 @@ fn genesis() -> Genesis {
     let mut accounts: Vec<_> =
         [ALICE, "carol", "dave"].iter().map(|name| (address(name), Amount::hold(1_000))).collect();
     accounts.sort();
-    let walter = Validator { address: address(WALTER), vrf: vrf().public(), power: 1 };
+    let walter = GenesisValidator { address: address(WALTER), vrf: vrf().public(), bond: Amount::hold(1) };
     Genesis {
         name: Bounded::new(b"holder".to_vec()).unwrap(),
         time: TimeMs::new(START_MS),

@@ -52,8 +52,15 @@ fn each_claim(tx: &ShapedTx, mut visit: impl FnMut(Claim<'_>)) {
         payload: tx.payload(),
         signature: signed.signature,
     });
-    if let TxBody::Register(register) = &signed.tx.body {
-        each_claim_of_register(&signed.tx.sender, register, visit);
+    match &signed.tx.body {
+        TxBody::Register(register) => each_claim_of_register(&signed.tx.sender, register, visit),
+        TxBody::Accuse { misbehaviour } => {
+            let signer = *misbehaviour.validator();
+            for (purpose, payload, signature) in misbehaviour.statements() {
+                visit(Claim { signer, purpose, role: "accused", payload: &payload, signature });
+            }
+        }
+        _ => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! What only the state can tell about a transaction: whose turn it is, what the sender can pay, and whether what it asks
 //! for is there. Reads, never writes; admission and execution share it, so a block holds nothing that admission refuses.
 
-use crate::check::{SoundTx, escrow, extend, placement_counts};
+use crate::check::{SoundTx, escrow, extend, placement_counts, stake};
 use crate::error::{PlacementRule, TxError};
 use crate::records::{Account, Frozen, Holder, Member, Phase};
 use crate::state::State;
@@ -37,6 +37,10 @@ pub(crate) fn check(state: &State, height: Height, sound: &SoundTx, pending: &Pe
         return Ok(Amount::ZERO);
     }
     let (sender, account) = state.account_by_address(&tx.sender).ok_or(TxError::UnknownSender { sender: tx.sender })?;
+    if tx.body.is_free() {
+        check_body(state, height, sender, account, &tx.body)?;
+        return Ok(Amount::ZERO);
+    }
     if tx.sequence != pending.next_sequence {
         return Err(TxError::WrongSequence { expected: pending.next_sequence, found: tx.sequence });
     }
@@ -52,7 +56,7 @@ pub(crate) fn check(state: &State, height: Height, sound: &SoundTx, pending: &Pe
 /// What a body takes from the balance besides the fee.
 fn locked_up(state: &State, body: &TxBody) -> Result<Amount, TxError> {
     match body {
-        TxBody::Transfer { amount, .. } => Ok(*amount),
+        TxBody::Transfer { amount, .. } | TxBody::Bond { amount, .. } => Ok(*amount),
         TxBody::HolderJoin { deposit, .. } => Ok(*deposit),
         TxBody::HolderUpdate { deposit_add, .. } => Ok(*deposit_add),
         TxBody::Register(register) => {
@@ -64,6 +68,7 @@ fn locked_up(state: &State, body: &TxBody) -> Result<Amount, TxError> {
         }
         TxBody::Extend { contracts, end_round } => extend::added_in_all(state, contracts, *end_round),
         TxBody::Release { .. } | TxBody::DeclareFaulty { .. } | TxBody::Prove { .. } => Ok(Amount::ZERO),
+        TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Accuse { .. } | TxBody::Ready { .. } => Ok(Amount::ZERO),
     }
 }
 
@@ -94,6 +99,9 @@ fn check_body(
             contracts.iter().try_for_each(|number| extend::check(state, by, *number, *end_round))
         }
         TxBody::DeclareFaulty { batches } => check_declare(state, account, batches),
+        TxBody::Bond { .. } | TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Accuse { .. } | TxBody::Ready { .. } => {
+            Ok(stake::check(state, height, &account.address, body)?)
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use super::genesis_rules::{Checked, GenesisError, check};
 use super::{NumberIndex, State, StateRoots, seal};
 use crate::merkle_vec::MerkleVec;
 use crate::pages::Pages;
-use crate::{ChainRecord, Genesis, Params, Phase, RunningRound};
+use crate::stake::newcomer;
+use crate::{ChainRecord, Genesis, GenesisValidator, Params, Phase, RunningRound, ValidatorRecord};
 use holdfast_primitives::{AccountNo, Amount, Bounded, Digest, Height, RoundNo, TimeMs, sha256_parts};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ impl State {
             let number = state.create_account(*address);
             state.account_mut(number).balance = *balance;
         }
-        state.admit_heavy_nodes();
+        state.bond_validators(genesis);
         state.seal();
         Ok(state)
     }
@@ -42,6 +43,7 @@ impl State {
             rounds: MerkleVec::new(),
             progress: MerkleVec::new(),
             deferred: MerkleVec::new(),
+            validators: MerkleVec::new(),
             lists: Pages::new(),
             by_address: NumberIndex::new(),
             by_ordinal: NumberIndex::new(),
@@ -49,16 +51,17 @@ impl State {
         }
     }
 
-    /// Gives every validator an account and a place among the heavy nodes.
-    fn admit_heavy_nodes(&mut self) {
-        let validators: Vec<_> = self.chain.validators.iter().map(|validator| validator.address).collect();
-        let mut numbers: Vec<AccountNo> = validators
-            .into_iter()
-            .map(|address| {
-                let known = self.account_by_address(&address).map(|(number, _)| number);
-                known.unwrap_or_else(|| self.create_account(address))
-            })
-            .collect();
+    /// Gives every validator an account, its bond and a place among the heavy nodes, in the order of their addresses.
+    fn bond_validators(&mut self, genesis: &Genesis) {
+        let mut validators: Vec<&GenesisValidator> = genesis.validators.iter().collect();
+        validators.sort_by_key(|validator| validator.address);
+        let mut numbers: Vec<AccountNo> = Vec::with_capacity(validators.len());
+        for GenesisValidator { address, vrf, bond } in validators {
+            let known = self.account_by_address(address).map(|(number, _)| number);
+            let account = known.unwrap_or_else(|| self.create_account(*address));
+            self.create_validator(ValidatorRecord { bonded: *bond, ..newcomer(account, *vrf) });
+            numbers.push(account);
+        }
         numbers.sort_unstable();
         self.chain_mut().heavy_nodes = Bounded::new(numbers).expect("there are at most VALIDATORS_MAX validators");
     }
@@ -72,6 +75,8 @@ fn first_chain_record(genesis: &Genesis, checked: Checked) -> ChainRecord {
         time: genesis.time,
         beacon: sha256_parts(&[b"holdfast/first-beacon/v1\0", chain.as_bytes(), &genesis.seed]),
         validators: checked.validators,
+        protocol: genesis.params.protocol_version,
+        upgrade: None,
         heavy_nodes: Bounded::empty(),
         running: first_round(genesis),
         reserve: Amount::ZERO,

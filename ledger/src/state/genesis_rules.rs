@@ -1,17 +1,19 @@
 //! What a genesis must keep to.
 
-use crate::{Genesis, Params};
+use crate::{Genesis, GenesisValidator, Params};
 use holdfast_por::ChallengeError;
 use holdfast_primitives::limits::{
     BATCH_LOG2_MAX, BATCH_LOG2_MIN, BLOCK_BYTES_MAX, LEAF_BYTES, LEAF_LOG2, PROOF_PART_OPENINGS_MAX,
     SEGMENT_BATCHES_MAX, SEGMENT_DATA_MAX,
 };
-use holdfast_primitives::{Address, Amount, ValidatorSet};
+use holdfast_primitives::{Address, Amount, GRAIN_PER_HOLD, Validator, ValidatorSet};
 use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// Room a block must have beside one proof part: for its header, and for the transactions that carry the part.
 const BLOCK_SLACK_BYTES: usize = 64 * 1024;
+/// The bond that is one unit of weight.
+const ONE_WEIGHT: Amount = Amount::grains(GRAIN_PER_HOLD);
 /// Range of the relay fee, in 1/10,000.
 const RELAY_FEE_BPS: std::ops::RangeInclusive<u16> = 100..=200;
 /// Smallest fine for a missing opening, as a multiple of where dropping data would break even (DESIGN section 8).
@@ -114,6 +116,12 @@ pub enum GenesisError {
         /// Percent.
         found: u8,
     },
+    /// More than everything would be taken from who contradicts itself.
+    #[error("a slash of {found} bps is more than everything")]
+    Slash {
+        /// In 1/10,000.
+        found: u16,
+    },
     /// No openings in a proof part, or too many.
     #[error("{found} openings in a proof part, must be 1 to {PROOF_PART_OPENINGS_MAX}")]
     ProofPart {
@@ -143,14 +151,38 @@ pub enum GenesisError {
         found: Address,
     },
     /// All money together does not fit 64 bits.
-    #[error("the balances together do not fit 64 bits")]
+    #[error("balances and bonds together do not fit 64 bits")]
     SupplyOverflow,
     /// Nobody decides blocks.
     #[error("there are no validators")]
     NoValidators,
-    /// A validator without voting power.
-    #[error("validator {validator} has no power")]
-    PowerlessValidator {
+    /// More validators than the network lets decide.
+    #[error("{found} validators, the network has seats for {limit}")]
+    TooManyValidators {
+        /// How many.
+        found: usize,
+        /// `validators_max`.
+        limit: u16,
+    },
+    /// The smallest bond would weigh nothing.
+    #[error("a smallest bond of {found} is below 1 HOLD, which is one unit of weight")]
+    BondWeighsNothing {
+        /// `validator_bond_min`.
+        found: Amount,
+    },
+    /// A validator with too small a bond.
+    #[error("validator {validator} bonds {bond}, at least {least} is needed")]
+    BondTooSmall {
+        /// Its address.
+        validator: Address,
+        /// Its bond.
+        bond: Amount,
+        /// `validator_bond_min`.
+        least: Amount,
+    },
+    /// A validator whose beacon key is no key.
+    #[error("the beacon key of validator {validator} is not a point that proofs can be made for")]
+    BeaconKey {
         /// Its address.
         validator: Address,
     },
@@ -160,9 +192,6 @@ pub enum GenesisError {
         /// Its address.
         validator: Address,
     },
-    /// All voting power together does not fit 64 bits.
-    #[error("the validators' power together does not fit 64 bits")]
-    PowerOverflow,
 }
 
 /// What of a genesis had to be computed to check it.
@@ -181,7 +210,9 @@ pub(super) fn check(genesis: &Genesis) -> Result<Checked, GenesisError> {
     check_classes(&genesis.params)?;
     check_code_and_prices(&genesis.params)?;
     check_blocks(&genesis.params)?;
-    Ok(Checked { supply: check_accounts(genesis)?, validators: check_validators(genesis)? })
+    check_accounts(genesis)?;
+    let validators = check_validators(genesis)?;
+    Ok(Checked { supply: supply(genesis)?, validators })
 }
 
 fn check_times(genesis: &Genesis) -> Result<(), GenesisError> {
@@ -195,6 +226,10 @@ fn check_times(genesis: &Genesis) -> Result<(), GenesisError> {
         ("block_interval_ms", block_interval_ms),
         ("heartbeat_ms", heartbeat_ms),
         ("clock_drift_ms", genesis.params.clock_drift_ms),
+        ("validators_max", genesis.params.validators_max.into()),
+        ("unbond_rounds", genesis.params.unbond_rounds.into()),
+        ("missed_turns_max", genesis.params.missed_turns_max.into()),
+        ("jail_rounds", genesis.params.jail_rounds.into()),
     ];
     if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return Err(GenesisError::Zero { what });
@@ -242,6 +277,9 @@ fn check_code_and_prices(params: &Params) -> Result<(), GenesisError> {
         ("missed_round_fine_percent", params.missed_round_fine_percent),
         ("declare_fine_percent", params.declare_fine_percent),
     ];
+    if params.slash_bps > 10_000 {
+        return Err(GenesisError::Slash { found: params.slash_bps });
+    }
     match percents.into_iter().find(|(_, percent)| *percent > 100) {
         Some((what, found)) => Err(GenesisError::Percent { what, found }),
         None => Ok(()),
@@ -265,12 +303,17 @@ fn check_blocks(params: &Params) -> Result<(), GenesisError> {
     Ok(())
 }
 
-fn check_accounts(genesis: &Genesis) -> Result<Amount, GenesisError> {
+fn check_accounts(genesis: &Genesis) -> Result<(), GenesisError> {
     if let Some(pair) = genesis.accounts.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
         return Err(GenesisError::AccountOrder { previous: pair[0].0, found: pair[1].0 });
     }
+    Ok(())
+}
+
+fn supply(genesis: &Genesis) -> Result<Amount, GenesisError> {
     let balances = genesis.accounts.iter().map(|(_, balance)| *balance);
-    Amount::checked_sum(balances).map_err(|_| GenesisError::SupplyOverflow)
+    let bonds = genesis.validators.iter().map(|validator| validator.bond);
+    Amount::checked_sum(balances.chain(bonds)).map_err(|_| GenesisError::SupplyOverflow)
 }
 
 fn check_validators(genesis: &Genesis) -> Result<ValidatorSet, GenesisError> {
@@ -278,12 +321,28 @@ fn check_validators(genesis: &Genesis) -> Result<ValidatorSet, GenesisError> {
     if validators.is_empty() {
         return Err(GenesisError::NoValidators);
     }
-    if let Some(powerless) = validators.iter().find(|validator| validator.power == 0) {
-        return Err(GenesisError::PowerlessValidator { validator: powerless.address });
+    let (limit, least) = (genesis.params.validators_max, genesis.params.validator_bond_min);
+    if validators.len() > usize::from(limit) {
+        return Err(GenesisError::TooManyValidators { found: validators.len(), limit });
+    }
+    if least < ONE_WEIGHT {
+        return Err(GenesisError::BondWeighsNothing { found: least });
+    }
+    if let Some(poor) = validators.iter().find(|validator| validator.bond < least) {
+        return Err(GenesisError::BondTooSmall { validator: poor.address, bond: poor.bond, least });
+    }
+    if let Some(keyless) = validators.iter().find(|validator| !validator.vrf.is_valid()) {
+        return Err(GenesisError::BeaconKey { validator: keyless.address });
     }
     let mut seen = BTreeSet::new();
     if let Some(twice) = validators.iter().find(|validator| !seen.insert(validator.address)) {
         return Err(GenesisError::DuplicateValidator { validator: twice.address });
     }
-    ValidatorSet::new(validators.to_vec()).ok_or(GenesisError::PowerOverflow)
+    let weigh = |validator: &GenesisValidator| Validator {
+        address: validator.address,
+        vrf: validator.vrf,
+        power: validator.bond.get() / GRAIN_PER_HOLD,
+    };
+    // Powers are parts of 2^64 grains in units of 10^9, so only the list can be at fault, and that was checked.
+    ValidatorSet::new(validators.iter().map(weigh).collect()).ok_or(GenesisError::NoValidators)
 }

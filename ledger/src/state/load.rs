@@ -93,6 +93,7 @@ impl State {
         state.rounds = load_table(source, Table::Rounds)?;
         state.progress = load_table(source, Table::Progress)?;
         state.deferred = load_table(source, Table::Deferred)?;
+        state.validators = load_table(source, Table::Validators)?;
         state.load_slots(source)?;
         state.index_names();
         state.seal_loaded()?;

@@ -18,6 +18,7 @@ impl State {
             RecordKey::Contract(number) => in_vector(&self.contracts, number.index())?,
             RecordKey::Segment(number) => in_vector(&self.segments, number.index())?,
             RecordKey::Round(number) => in_vector(&self.rounds, usize::try_from(number.get()).ok()?)?,
+            RecordKey::Validator(number) => in_vector(&self.validators, number.index())?,
             RecordKey::Slot { holder, batch_log2, slot } => self.in_list(holder, batch_log2, slot)?,
         };
         Some(StateProof { key: *key, record, roots: *self.roots(), place })

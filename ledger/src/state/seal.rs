@@ -35,6 +35,8 @@ pub struct StateRoots {
     pub progress: Hash,
     /// Root of the deferred changes.
     pub deferred: Hash,
+    /// Root of the validators.
+    pub validators: Hash,
 }
 
 impl StateRoots {
@@ -51,6 +53,7 @@ impl StateRoots {
             &self.rounds,
             &self.progress,
             &self.deferred,
+            &self.validators,
         ]))
     }
 }
@@ -106,6 +109,7 @@ impl State {
         roots.rounds = seal_vector(&mut self.rounds, collector(Table::Rounds), told);
         roots.progress = seal_vector(&mut self.progress, collector(Table::Progress), told);
         roots.deferred = seal_vector(&mut self.deferred, collector(Table::Deferred), told);
+        roots.validators = seal_vector(&mut self.validators, collector(Table::Validators), told);
     }
 }
 

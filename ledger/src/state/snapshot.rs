@@ -24,6 +24,7 @@ impl State {
         diff.append(all(Table::Rounds, &self.rounds));
         diff.append(all(Table::Progress, &self.progress));
         diff.append(all(Table::Deferred, &self.deferred));
+        diff.append(all(Table::Validators, &self.validators));
         diff
     }
 }

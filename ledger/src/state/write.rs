@@ -6,8 +6,9 @@
 use super::{HolderLists, State};
 use crate::{
     Account, CatalogHead, ChainRecord, Contract, Deferred, Holder, Member, ProofProgress, RoundRecord, Segment, Slot,
+    ValidatorRecord,
 };
-use holdfast_primitives::{AccountNo, Address, Amount, ContractNo, HolderNo, SegmentNo};
+use holdfast_primitives::{AccountNo, Address, Amount, ContractNo, HolderNo, SegmentNo, ValidatorNo};
 use std::sync::Arc;
 
 impl State {
@@ -28,6 +29,7 @@ impl State {
             balance: Amount::ZERO,
             sequence: 0,
             holder: None,
+            validator: None,
             segments: 0,
             catalog_head: CatalogHead::empty(),
         });
@@ -44,6 +46,18 @@ impl State {
         self.holders.push(holder);
         self.lists.push(HolderLists::default());
         HolderNo::new(number)
+    }
+
+    pub(crate) fn validator_mut(&mut self, number: ValidatorNo) -> &mut ValidatorRecord {
+        self.validators.get_mut(number.index()).expect("a validator number comes from the state")
+    }
+
+    /// Makes a validator record; its account must have none yet.
+    pub(crate) fn create_validator(&mut self, record: ValidatorRecord) -> ValidatorNo {
+        let (number, account) = (ValidatorNo::new(next_number(self.validators.len())), record.account);
+        self.validators.push(record);
+        self.account_mut(account).validator = Some(number);
+        number
     }
 
     pub(crate) fn contract_mut(&mut self, number: ContractNo) -> &mut Contract {

@@ -1,7 +1,8 @@
 //! Nothing that others send makes the rule book panic: bent transactions, signed all the same, get an answer.
 
-use crate::market::{BLOCK_MS, HEAVY, Market, PRICE, key};
+use crate::market::{BLOCK_MS, HEAVY, Market, PRICE, key, vrf};
 use crate::signing::Deal;
+use crate::stake::{accusation, double_vote};
 use holdfast_ledger::{Tx, TxBody, TxEnvelope};
 use holdfast_primitives::limits::TX_BYTES_MAX;
 use holdfast_primitives::{Amount, Bounded, ContractNo, RoundNo, decode_exact};
@@ -30,6 +31,8 @@ fn one_of_each(market: &mut Market) -> Vec<(&'static str, TxEnvelope)> {
         ("alice", market.tx("alice", release)),
         ("dave", market.tx("dave", declare)),
         ("alice", market.tx("alice", extend)),
+        ("bob", market.tx("bob", TxBody::Bond { amount: Amount::hold(2), vrf: vrf("bob").public() })),
+        ("alice", accusation(market, "alice", double_vote(market, "walter", market.state.chain().height))),
         ("erin", market.proof("erin").pop().unwrap_or_else(|| market.transfer("erin", "bob", 1))),
     ]
 }
@@ -39,7 +42,7 @@ proptest! {
 
     #[test]
     fn a_bent_transaction_gets_an_answer(
-        which in 0usize..8,
+        which in 0usize..10,
         proving: bool,
         bends in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {

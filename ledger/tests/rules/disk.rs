@@ -37,11 +37,12 @@ impl StateSource for Disk {
     }
 }
 
-/// All money wherever it lies: balances, deposits, escrows, the reserve.
+/// All money wherever it lies: balances, deposits, escrows, bonds, the reserve.
 pub fn count_money(state: &State) -> u128 {
     let balances = state.iter_accounts().map(|(_, account)| account.balance);
     let deposits = state.iter_holders().map(|(_, holder)| holder.deposit);
     let escrows = state.iter_contracts().map(|(_, contract)| contract.escrow);
+    let bonds = state.iter_validators().map(|(_, validator)| validator.liable());
     let reserve = state.chain().reserve;
-    balances.chain(deposits).chain(escrows).chain([reserve]).map(|amount| u128::from(amount.get())).sum()
+    balances.chain(deposits).chain(escrows).chain(bonds).chain([reserve]).map(|amount| u128::from(amount.get())).sum()
 }

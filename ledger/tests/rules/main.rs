@@ -17,6 +17,7 @@ mod replays;
 mod rounds;
 mod shape;
 mod signing;
+mod stake;
 mod standing;
 mod storm;
 mod vault;

@@ -7,14 +7,14 @@ use crate::disk::{Disk, count_money};
 use crate::signing::Deal;
 use crate::vault::Vault;
 use holdfast_ledger::{
-    AdmittedTx, Applied, Event, FullBlock, Genesis, Holder, Params, Pending, Phase, Proposer, State, TxEnvelope,
-    TxError, admit, build_block, check_block,
+    AdmittedTx, Applied, Event, FullBlock, Genesis, GenesisValidator, Holder, Params, Pending, Phase, Proposer, State,
+    TxEnvelope, TxError, admit, build_block, check_block,
 };
 use holdfast_por::ChallengeParams;
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{
-    Address, Amount, BlockHash, Bounded, Height, NetworkPrefix, SecretKey, TimeMs, TxId, Validator, VrfSecretKey,
-    decode_exact, sha256,
+    Address, Amount, BlockHash, Bounded, Height, NetworkPrefix, SecretKey, TimeMs, TxId, VrfSecretKey, decode_exact,
+    sha256,
 };
 use std::collections::HashMap;
 
@@ -80,6 +80,12 @@ pub fn params() -> Params {
         opening_fine_multiple: 10,
         missed_round_fine_percent: 20,
         declare_fine_percent: 10,
+        validator_bond_min: Amount::hold(1),
+        validators_max: 100,
+        unbond_rounds: 3,
+        missed_turns_max: 1_000_000,
+        jail_rounds: 2,
+        slash_bps: 500,
         block_interval_ms: BLOCK_MS,
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
@@ -90,7 +96,8 @@ pub fn params() -> Params {
 pub fn genesis(params: Params) -> Genesis {
     let mut accounts: Vec<_> = PEOPLE.iter().map(|name| (address(name), STAKE)).collect();
     accounts.sort();
-    let validator = |name: &&str| Validator { address: address(name), vrf: vrf(name).public(), power: 1 };
+    let validator =
+        |name: &&str| GenesisValidator { address: address(name), vrf: vrf(name).public(), bond: Amount::hold(1) };
     Genesis {
         name: Bounded::new(b"market".to_vec()).unwrap(),
         time: TimeMs::new(START_MS),
@@ -199,7 +206,11 @@ impl Market {
 
     /// Carol, Dave and Erin hold two segments (six batches) of Alice's; Frank holds nothing.
     pub fn stored() -> Self {
-        let mut market = Self::open();
+        Self::stored_with(params())
+    }
+
+    pub fn stored_with(params: Params) -> Self {
+        let mut market = Self::with(params);
         let joins = ["carol", "dave", "erin", "frank"].map(|name| market.join(name));
         market.block(joins.to_vec());
         let register = market.register("alice", 20, 2, &["carol", "dave", "erin"].map(Deal::with));

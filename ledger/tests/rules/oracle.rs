@@ -50,6 +50,7 @@ pub fn forecast(state: &State) -> Books {
     oracle.end();
     oracle.release();
     oracle.count_lists();
+    oracle.unbond();
     oracle.books
 }
 
@@ -64,6 +65,16 @@ struct Oracle<'a> {
 }
 
 impl<'a> Oracle<'a> {
+    /// What validators took back comes when the round opens for which it was promised.
+    fn unbond(&mut self) {
+        for (_, validator) in self.state.iter_validators() {
+            let due = validator.unbonding.iter().filter(|part| part.until <= self.round.next());
+            let sum: u128 = due.map(|part| u128::from(part.amount.get())).sum();
+            let address = self.state.account(validator.account).unwrap().address;
+            *self.books.balances.get_mut(&address).unwrap() += sum;
+        }
+    }
+
     fn new(state: &'a State) -> Self {
         let mut batches = BTreeMap::new();
         for (holder, _) in state.iter_holders() {

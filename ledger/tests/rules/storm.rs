@@ -2,10 +2,13 @@
 //! nodes agree byte for byte, and a block with any one bit turned is refused; every settlement is worked out a second
 //! time by the oracle; now and then the state is read anew from the disk.
 
-use crate::market::{BLOCK_MS, HEAVY, Market, PEOPLE, address};
+use crate::market::{BLOCK_MS, HEAVY, Market, PEOPLE, address, params, vrf};
 use crate::oracle::{books, forecast};
 use crate::signing::Deal;
-use holdfast_ledger::{AdmittedTx, Applied, Event, FullBlock, Pending, Phase, TxBody, TxEnvelope, admit, check_block};
+use crate::stake::{accusation, double_vote};
+use holdfast_ledger::{
+    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, TxBody, TxEnvelope, Upgrade, admit, check_block,
+};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{Address, Amount, Bounded, ContractNo, Height, RoundNo, TimeMs, decode_exact};
 use rand::seq::IndexedRandom;
@@ -16,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Transactions of each seed; there are four.
 const STEPS: usize = 2_600;
 /// Kinds of [`Event`]; a storm meets them all.
-const EVENT_KINDS: usize = 18;
+const EVENT_KINDS: usize = 27;
 
 #[test]
 fn storm_one() {
@@ -55,7 +58,7 @@ struct Storm {
 impl Storm {
     fn new(seed: u64) -> Self {
         Self {
-            market: Market::stored(),
+            market: Market::stored_with(Params { missed_turns_max: 4, ..params() }),
             rng: ChaCha8Rng::seed_from_u64(seed),
             waiting: HashMap::new(),
             pool: Vec::new(),
@@ -107,6 +110,7 @@ impl Storm {
             60..68 => self.release(who),
             68..73 => self.declare(who),
             73..78 => self.extend(who),
+            78..86 => self.stake(who),
             _ => self.proof_part(who),
         }
     }
@@ -244,6 +248,41 @@ impl Storm {
         }
     }
 
+    // ---- stake
+
+    fn stake(&mut self, who: &'static str) -> TxEnvelope {
+        let seats: Vec<Address> =
+            self.market.state.chain().validators.iter().map(|validator| validator.address).collect();
+        let members: Vec<_> = PEOPLE.into_iter().chain(HEAVY).filter(|name| seats.contains(&address(name))).collect();
+        let member = members.choose(&mut self.rng).copied().unwrap();
+        let amount = Amount::grains(self.rng.random_range(0..3 * Amount::hold(1).get()));
+        match self.rng.random_range(0..24) {
+            0..4 => self.finish(who, TxBody::Bond { amount, vrf: vrf(who).public() }),
+            4..8 => {
+                let bonded = self.market.state.validator_by_address(&address(member)).unwrap().1.bonded;
+                let amount = if self.rng.random_bool(0.3) { amount } else { bonded };
+                self.finish(member, TxBody::Unbond { amount })
+            }
+            8..12 => {
+                let jailed = PEOPLE.into_iter().chain(HEAVY).filter(|name| !seats.contains(&address(name)));
+                let someone = jailed.collect::<Vec<_>>().choose(&mut self.rng).copied().unwrap_or(who);
+                self.finish(someone, TxBody::Unjail)
+            }
+            12..15 => self.market.transfer("alice", member, 1_000_000),
+            15 => {
+                let accused = if member == HEAVY[0] { who } else { member };
+                let height = self.market.state.chain().height;
+                accusation(&self.market, "trudy", double_vote(&self.market, accused, height))
+            }
+            _ => {
+                let plan = (self.market.next_height().get() + 30) / 80 * 80 + 40;
+                let version = self.market.state.chain().protocol + 1;
+                let upgrade = Upgrade { version, height: Height::new(plan) };
+                self.finish(member, TxBody::Ready { upgrade })
+            }
+        }
+    }
+
     // ---- blocks
 
     fn make_block(&mut self) {
@@ -256,7 +295,10 @@ impl Storm {
         }
         let settles = matches!(running.phase, Phase::Proving { .. }) && time >= running.due.get();
         let txs = if settles { Vec::new() } else { std::mem::take(&mut self.pool) };
-        let proposer = HEAVY.choose(&mut self.rng).unwrap();
+        let seats = &self.market.state.chain().validators;
+        let members: Vec<_> =
+            PEOPLE.into_iter().chain(HEAVY).filter(|name| seats.get(&address(name)).is_some()).collect();
+        let proposer = members.choose(&mut self.rng).unwrap();
         let expected = settles.then(|| forecast(&self.market.state));
         let (applied, _) = self.market.build(time, proposer, txs);
         self.tamper(&applied);

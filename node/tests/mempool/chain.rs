@@ -2,14 +2,14 @@
 
 use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
 use holdfast_ledger::{
-    AdmittedTx, Genesis, NewBatch, NewSegment, Params, Pending, Phase, Placement, Proposer, Register, SoundTx, State,
-    Tx, TxBody, TxEnvelope, TxError, admit, build_block, sound,
+    AdmittedTx, Genesis, GenesisValidator, NewBatch, NewSegment, Params, Pending, Phase, Placement, Proposer, Register,
+    SoundTx, State, Tx, TxBody, TxEnvelope, TxError, admit, build_block, sound,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, HolderChallenge, ProofPart, RoundSeed, openings_digest};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{
     Address, Amount, BlockHash, Bounded, ChainId, Height, NetworkPrefix, Purpose, RequestId, SecretKey, TimeMs, TxId,
-    Validator, VrfSecretKey, sha256,
+    VrfSecretKey, sha256,
 };
 
 /// Who sends.
@@ -59,6 +59,12 @@ fn params() -> Params {
         opening_fine_multiple: 10,
         missed_round_fine_percent: 20,
         declare_fine_percent: 10,
+        validator_bond_min: Amount::hold(1),
+        validators_max: 100,
+        unbond_rounds: 3,
+        missed_turns_max: 1_000_000,
+        jail_rounds: 2,
+        slash_bps: 500,
         block_interval_ms: 1_000,
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
@@ -71,7 +77,7 @@ impl Chain {
     pub fn new(stake: Amount) -> Self {
         let mut accounts: Vec<_> = PEOPLE.iter().map(|name| (address(name), stake)).collect();
         accounts.sort();
-        let walter = Validator { address: address(WALTER), vrf: vrf().public(), power: 1 };
+        let walter = GenesisValidator { address: address(WALTER), vrf: vrf().public(), bond: Amount::hold(1) };
         let genesis = Genesis {
             name: Bounded::new(b"mempool".to_vec()).unwrap(),
             time: TimeMs::new(START_MS),

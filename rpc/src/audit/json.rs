@@ -4,7 +4,7 @@ use crate::round::{FrozenRow, RecordView, ResultView, SeedView};
 use crate::text::{AddressText, Hex32, HexBytes, Raw};
 use holdfast_ledger::{Header, InclusionProof, RecordKey, SignedTx, Slot, StateProof};
 use holdfast_primitives::{
-    AccountNo, Bounded, ContractNo, Digest, Height, HolderNo, RoundNo, SegmentNo, StateRoot, TxId,
+    AccountNo, Bounded, ContractNo, Digest, Height, HolderNo, RoundNo, SegmentNo, StateRoot, TxId, ValidatorNo,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -161,6 +161,12 @@ pub enum RecordRef {
         #[schemars(with = "u64")]
         number: RoundNo,
     },
+    /// One who bonded to decide blocks.
+    Validator {
+        /// Its number.
+        #[schemars(with = "u32")]
+        number: ValidatorNo,
+    },
 }
 
 /// A record and why it is part of the state.
@@ -190,6 +196,7 @@ impl RecordRef {
             RecordKey::Segment(number) => Self::Segment { number },
             RecordKey::Slot { holder, batch_log2, slot } => Self::Slot { holder, batch_log2, slot },
             RecordKey::Round(number) => Self::Round { number },
+            RecordKey::Validator(number) => Self::Validator { number },
         }
     }
 
@@ -203,6 +210,7 @@ impl RecordRef {
             Self::Segment { number } => RecordKey::Segment(number),
             Self::Slot { holder, batch_log2, slot } => RecordKey::Slot { holder, batch_log2, slot },
             Self::Round { number } => RecordKey::Round(number),
+            Self::Validator { number } => RecordKey::Validator(number),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What a block caused, as `chain_events` shows it.
 
 use crate::round::RecordView;
+use crate::stake::UpgradeView;
 use crate::text::{AddressText, GrainText, Hex32, HexBytes, Raw, Time};
 use holdfast_ledger::{Event, Payment};
 use holdfast_primitives::{
-    AccountNo, Amount, AmountError, ContractNo, Digest, HolderNo, NetworkPrefix, RoundNo, SegmentNo, TxId,
+    AccountNo, Amount, AmountError, ContractNo, Digest, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo, TxId,
+    ValidatorNo,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -210,6 +212,82 @@ pub enum EventBody {
         /// What it came to.
         record: RecordView,
     },
+    /// A validator bonded, or bonded more.
+    Bonded {
+        /// Its number.
+        #[schemars(with = "u32")]
+        validator: ValidatorNo,
+        /// Its account.
+        #[schemars(with = "u32")]
+        account: AccountNo,
+        /// Moved into the bond.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+    },
+    /// A validator takes back a part of its bond.
+    Unbonding {
+        /// Its number.
+        #[schemars(with = "u32")]
+        validator: ValidatorNo,
+        /// How much.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+        /// The round whose opening pays it out.
+        #[schemars(with = "u64")]
+        until: RoundNo,
+    },
+    /// A part of a bond was paid out.
+    Unbonded {
+        /// Its number.
+        #[schemars(with = "u32")]
+        validator: ValidatorNo,
+        /// How much.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+    },
+    /// A validator missed too many turns in a row.
+    Jailed {
+        /// Its number.
+        #[schemars(with = "u32")]
+        validator: ValidatorNo,
+        /// The first round in which it may ask to be let in again.
+        #[schemars(with = "u64")]
+        until: RoundNo,
+    },
+    /// A validator was let in again.
+    Unjailed {
+        /// Its number.
+        #[schemars(with = "u32")]
+        validator: ValidatorNo,
+    },
+    /// A validator contradicted itself and is banned.
+    Slashed {
+        /// Its number.
+        #[schemars(with = "u32")]
+        validator: ValidatorNo,
+        /// Taken from its bond.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+        /// The height at which it did.
+        #[schemars(with = "u64")]
+        height: Height,
+    },
+    /// Others, or other weights, decide from the next block on.
+    ValidatorsChanged {
+        /// Digest of the set.
+        #[schemars(with = "Hex32")]
+        validators: Digest,
+    },
+    /// Another rule book is agreed on.
+    UpgradeAgreed {
+        /// Which, and from when on.
+        upgrade: UpgradeView,
+    },
+    /// From this block on another rule book rules.
+    Upgraded {
+        /// Its version.
+        version: u32,
+    },
     /// An event that this client does not know yet; `raw` has it all.
     #[serde(other)]
     Other,
@@ -274,6 +352,28 @@ impl EventBody {
             Event::Paid(payments) => Self::paid(payments),
             Event::Fined { holder, amount } => Self::Fined { holder: *holder, amount: *amount },
             Event::RoundSettled(record) => Self::RoundSettled { record: RecordView::of(record) },
+            other => Self::of_stake(other),
+        }
+    }
+
+    const fn of_stake(event: &Event) -> Self {
+        match event {
+            Event::Bonded { validator, account, amount } => {
+                Self::Bonded { validator: *validator, account: *account, amount: *amount }
+            }
+            Event::Unbonding { validator, amount, until } => {
+                Self::Unbonding { validator: *validator, amount: *amount, until: *until }
+            }
+            Event::Unbonded { validator, amount } => Self::Unbonded { validator: *validator, amount: *amount },
+            Event::Jailed { validator, until } => Self::Jailed { validator: *validator, until: *until },
+            Event::Unjailed { validator } => Self::Unjailed { validator: *validator },
+            Event::Slashed { validator, amount, height } => {
+                Self::Slashed { validator: *validator, amount: *amount, height: *height }
+            }
+            Event::ValidatorsChanged { validators } => Self::ValidatorsChanged { validators: *validators },
+            Event::UpgradeAgreed(upgrade) => Self::UpgradeAgreed { upgrade: UpgradeView::of(*upgrade) },
+            Event::Upgraded { version } => Self::Upgraded { version: *version },
+            _ => Self::Other,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The shapes of the `chain` namespace.
 
 use crate::text::{AddressText, GrainText, Hex32, Hex64, HexBytes, Raw, Time};
-use holdfast_ledger::{Block, Genesis, Header, Params};
+use holdfast_ledger::{Block, Genesis, GenesisValidator, Header, Params};
 use holdfast_primitives::{
     Amount, BlockHash, Certificate, ChainId, Digest, Height, NetworkPrefix, RoundNo, Signature, StateRoot, TxId,
     Validator, ValidatorSet, VrfPublicKey,
@@ -65,7 +65,7 @@ pub struct GenesisView {
     /// Accounts that start with money.
     pub accounts: u32,
     /// The first validators.
-    pub validators: Vec<ValidatorView>,
+    pub validators: Vec<FounderView>,
     /// The rules.
     pub params: ParamsView,
     /// The genesis itself.
@@ -82,6 +82,19 @@ pub struct ValidatorView {
     pub vrf: VrfPublicKey,
     /// Its voting power.
     pub power: u64,
+}
+
+/// A validator from the first block on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FounderView {
+    /// Its account.
+    pub address: AddressText,
+    /// Its beacon key.
+    #[schemars(with = "Hex32")]
+    pub vrf: VrfPublicKey,
+    /// Its bond.
+    #[schemars(with = "GrainText")]
+    pub bond: Amount,
 }
 
 /// The rules of the network.
@@ -129,6 +142,19 @@ pub struct ParamsView {
     pub missed_round_fine_percent: u8,
     /// Fine for declaring a batch faulty, in percent of its price for one round.
     pub declare_fine_percent: u8,
+    /// Smallest bond of a validator.
+    #[schemars(with = "GrainText")]
+    pub validator_bond_min: Amount,
+    /// Validators of one height, at most.
+    pub validators_max: u16,
+    /// Rounds for which what a validator takes back stays liable, and for which evidence counts.
+    pub unbond_rounds: u32,
+    /// Turns that a validator may miss in a row before it is jailed.
+    pub missed_turns_max: u32,
+    /// Rounds that a jailed validator stays out, at least.
+    pub jail_rounds: u32,
+    /// What contradicting itself costs a validator, in 1/10,000 of all that is liable.
+    pub slash_bps: u16,
     /// Challenges of a holder that has enough batches.
     pub challenges_min: u32,
     /// Challenges of a holder with very few batches.
@@ -199,7 +225,8 @@ pub struct TxBrief {
     /// Its id.
     #[schemars(with = "Hex32")]
     pub id: TxId,
-    /// What it asks: `transfer`, `holder_join`, `holder_update`, `register`, `release`, `declare_faulty` or `prove`.
+    /// What it asks: `transfer`, `holder_join`, `holder_update`, `register`, `release`, `extend`, `declare_faulty`, `prove`,
+    /// `bond`, `unbond`, `unjail`, `accuse` or `ready`.
     pub kind: String,
     /// Who asks and pays.
     pub sender: AddressText,
@@ -272,7 +299,7 @@ impl GenesisView {
             name: String::from_utf8_lossy(&genesis.name).into_owned(),
             time: Time::of(genesis.time),
             accounts: genesis.accounts.len() as u32,
-            validators: genesis.validators.iter().map(|validator| ValidatorView::of(validator, prefix)).collect(),
+            validators: genesis.validators.iter().map(|validator| FounderView::of(validator, prefix)).collect(),
             params: ParamsView::of(&genesis.params),
             raw: Raw::of(genesis),
         }
@@ -283,6 +310,13 @@ impl ValidatorView {
     /// Shows a validator.
     pub fn of(validator: &Validator, prefix: NetworkPrefix) -> Self {
         Self { address: AddressText::new(validator.address, prefix), vrf: validator.vrf, power: validator.power }
+    }
+}
+
+impl FounderView {
+    /// Shows a validator of a genesis.
+    pub fn of(validator: &GenesisValidator, prefix: NetworkPrefix) -> Self {
+        Self { address: AddressText::new(validator.address, prefix), vrf: validator.vrf, bond: validator.bond }
     }
 }
 
@@ -309,6 +343,12 @@ impl ParamsView {
             opening_fine_multiple: params.opening_fine_multiple,
             missed_round_fine_percent: params.missed_round_fine_percent,
             declare_fine_percent: params.declare_fine_percent,
+            validator_bond_min: params.validator_bond_min,
+            validators_max: params.validators_max,
+            unbond_rounds: params.unbond_rounds,
+            missed_turns_max: params.missed_turns_max,
+            jail_rounds: params.jail_rounds,
+            slash_bps: params.slash_bps,
             challenges_min: params.challenge.k_min,
             challenges_small: params.challenge.k_small,
             challenge_target_rounds: params.challenge.target_rounds,

@@ -46,7 +46,7 @@ impl ChainApiServer for ChainNamespace {
             network: params.prefix,
             chain: chain.chain,
             name: String::from_utf8_lossy(&genesis.name).into_owned(),
-            protocol_version: params.protocol_version,
+            protocol_version: chain.protocol,
             node_version: standing.version.to_owned(),
             height: chain.height,
             block: look.hash,

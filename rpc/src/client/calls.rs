@@ -18,6 +18,7 @@ use crate::market::{
 use crate::round::{
     FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView,
 };
+use crate::stake::{SetView, StakeApiClient as Stake, StakeView};
 use crate::text::{AddressText, HexBytes};
 use crate::tx::{TxApiClient as Tx, TxStatus, TxView};
 use crate::{Page, PageAsk};
@@ -100,6 +101,13 @@ calls! {
     market_node = Market::node() -> NodeView;
     /// What storing would cost.
     market_quote = Market::quote(ask: QuoteAsk) -> QuoteView;
+
+    /// Who decides the next block, and by which rule book.
+    stake_set = Stake::set() -> SetView;
+    /// All who ever bonded.
+    stake_validators = Stake::validators(page: Option<PageAsk>) -> Page<StakeView>;
+    /// One of them.
+    stake_validator = Stake::validator(address: AddressText) -> StakeView;
 
     /// Where the running round stands.
     round_running = Round::running() -> RunningView;

@@ -49,6 +49,8 @@ codes! {
     RECORD_UNKNOWN = 1012, "record_unknown", "records are numbered from 0 without gaps";
     /// It was there once.
     NOT_KEPT = 1013, "not_kept", "ask a node that keeps more history";
+    /// The account has never bonded.
+    NOT_A_VALIDATOR = 1014, "not_a_validator", "stake_validators lists all who bonded";
     /// An address of another network.
     WRONG_NETWORK = 1101, "wrong_network", "use an address of this network, or choose the other network with --network";
     /// A page of a wrong size.

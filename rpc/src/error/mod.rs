@@ -61,6 +61,12 @@ pub enum Failure {
         /// What was asked for.
         address: AddressText,
     },
+    /// Nobody of this address ever bonded.
+    #[error("{address} has never bonded")]
+    NotAValidator {
+        /// What was asked for.
+        address: AddressText,
+    },
     /// No such contract.
     #[error("there is no contract {number}")]
     ContractUnknown {
@@ -240,6 +246,7 @@ impl Failure {
             Self::AccountUnknown { .. } => ACCOUNT_UNKNOWN,
             Self::HolderUnknown { .. } => HOLDER_UNKNOWN,
             Self::NotAHolder { .. } => NOT_A_HOLDER,
+            Self::NotAValidator { .. } => NOT_A_VALIDATOR,
             Self::ContractUnknown { .. } => CONTRACT_UNKNOWN,
             Self::SegmentUnknown { .. } => SEGMENT_UNKNOWN,
             Self::RoundUnknown { .. } => ROUND_UNKNOWN,

@@ -17,6 +17,7 @@ use crate::dev::{DevApiServer as _, DevNamespace};
 use crate::discover;
 use crate::market::{MarketApiServer as _, MarketNamespace};
 use crate::round::{RoundApiServer as _, RoundNamespace};
+use crate::stake::{StakeApiServer as _, StakeNamespace};
 use crate::tx::{TxApiServer as _, TxNamespace};
 use calls::Calls;
 use connection::Listening;
@@ -112,6 +113,7 @@ fn methods(backend: &Arc<dyn Backend>) -> Result<RpcModule<()>, RegisterMethodEr
     methods.merge(AccountNamespace::new(backend.clone()).into_rpc())?;
     methods.merge(MarketNamespace::new(backend.clone()).into_rpc())?;
     methods.merge(RoundNamespace::new(backend.clone()).into_rpc())?;
+    methods.merge(StakeNamespace::new(backend.clone()).into_rpc())?;
     methods.merge(AuditNamespace::new(backend.clone()).into_rpc())?;
     let faucet = backend.faucet();
     let document = discover::document(faucet.is_some());

@@ -1,5 +1,6 @@
 //! The shapes of the `tx` namespace.
 
+use crate::stake::UpgradeView;
 use crate::text::{AddressText, GrainText, Hex16, Hex32, Hex64, HexBytes, Raw};
 use holdfast_ledger::{Placement, Register, SignedTx, TxBody};
 use holdfast_primitives::{Amount, ContractNo, Height, NetworkPrefix, RequestId, RoundNo, Signature, TxId};
@@ -149,6 +150,36 @@ pub enum TxBodyView {
         #[schemars(with = "Hex32")]
         openings_digest: holdfast_primitives::Digest,
     },
+    /// Stake to decide blocks, or stake more.
+    Bond {
+        /// Moved from the balance into the bond.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+        /// The sender's beacon key.
+        #[schemars(with = "Hex32")]
+        vrf: holdfast_primitives::VrfPublicKey,
+    },
+    /// Take back a part of the bond.
+    Unbond {
+        /// How much.
+        #[schemars(with = "GrainText")]
+        amount: Amount,
+    },
+    /// A jailed validator asks to be let in again.
+    Unjail,
+    /// A validator contradicted itself.
+    Accuse {
+        /// Who.
+        accused: AddressText,
+        /// At which height.
+        #[schemars(with = "u64")]
+        height: Height,
+    },
+    /// A validator is ready for another rule book.
+    Ready {
+        /// Which, and from when on.
+        upgrade: UpgradeView,
+    },
 }
 
 /// One contract of a registration.
@@ -188,6 +219,11 @@ pub(crate) const fn kind_of(body: &TxBody) -> &'static str {
         TxBody::Extend { .. } => "extend",
         TxBody::DeclareFaulty { .. } => "declare_faulty",
         TxBody::Prove { .. } => "prove",
+        TxBody::Bond { .. } => "bond",
+        TxBody::Unbond { .. } => "unbond",
+        TxBody::Unjail => "unjail",
+        TxBody::Accuse { .. } => "accuse",
+        TxBody::Ready { .. } => "ready",
     }
 }
 
@@ -248,6 +284,14 @@ impl TxBodyView {
                 count: part.count,
                 openings_digest: *openings_digest,
             },
+            TxBody::Bond { amount, vrf } => Self::Bond { amount: *amount, vrf: *vrf },
+            TxBody::Unbond { amount } => Self::Unbond { amount: *amount },
+            TxBody::Unjail => Self::Unjail,
+            TxBody::Accuse { misbehaviour } => Self::Accuse {
+                accused: AddressText::new(*misbehaviour.validator(), prefix),
+                height: misbehaviour.height(),
+            },
+            TxBody::Ready { upgrade } => Self::Ready { upgrade: UpgradeView::of(*upgrade) },
         }
     }
 

@@ -62,6 +62,9 @@ frozen! {
     market_batches: "market_batches" [1, 20];
     market_node: "market_node" [];
     market_quote: "market_quote" [{ "bytes": 5_000_000, "rounds": 100 }];
+    stake_set: "stake_set" [];
+    stake_validators: "stake_validators" [];
+    stake_validator: "stake_validator" [(crate::common::records::validator().address().to_text(holdfast_primitives::NetworkPrefix::Devnet))];
     round_running: "round_running" [];
     round_record: "round_record" [0];
     round_results: "round_results" [0];

@@ -15,8 +15,8 @@ use std::sync::{Mutex, RwLock};
 pub(crate) const CHAIN_SEAL: Seal = Seal {
     magic: *b"hf-chain",
     version: FORMAT_VERSION,
-    // Contracts of version 1 lack a field that the state root hashes: no migration could keep a chain's headers true.
-    oldest: 2,
+    // Versions 1 and 2 lack fields that the state root hashes: no migration could keep a chain's headers true.
+    oldest: 3,
     payload_max: ChainId::BYTES,
 };
 

@@ -16,6 +16,7 @@ const TABLES: [&str; 23] = [
     "rounds: dense number => state record",
     "progress: dense number => state record",
     "deferred: dense number => state record",
+    "validators: dense number => state record",
     "tip: u8 => Tip",
     "pruned: u8 => Pruned",
     "blocks: Height => Block",
@@ -45,7 +46,7 @@ fn the_format_file_names_the_chain() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::new();
     drop(ChainDb::open(directory.path(), &world.genesis).unwrap());
-    let mut expected = b"hf-chain\x02\0\0\0\x20\0\0\0".to_vec();
+    let mut expected = b"hf-chain\x03\0\0\0\x20\0\0\0".to_vec();
     expected.extend_from_slice(world.genesis.chain_id().as_bytes());
     let seal = sha256(&expected);
     expected.extend_from_slice(&seal);

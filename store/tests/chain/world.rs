@@ -2,14 +2,14 @@
 
 use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
 use holdfast_ledger::{
-    Applied, Event, Genesis, NewBatch, NewSegment, Params, Pending, Phase, Placement, Proposer, Register, State, Tx,
-    TxBody, TxEnvelope, admit, build_block, slot_evidence,
+    Applied, Event, Genesis, GenesisValidator, NewBatch, NewSegment, Params, Pending, Phase, Placement, Proposer,
+    Register, State, Tx, TxBody, TxEnvelope, admit, build_block, slot_evidence,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, HolderChallenge, ProofPart, RoundSeed, openings_digest, prove_part};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{
     Address, Amount, BlockHash, Bounded, Certificate, CommitSignature, Height, NetworkPrefix, Purpose, RequestId,
-    SecretKey, TimeMs, Validator, VrfSecretKey, sha256, vote_payload,
+    SecretKey, TimeMs, VrfSecretKey, sha256, vote_payload,
 };
 use holdfast_store::{ChainDb, CommitInput, Committed, HolderEvidence, StoreError, Vault};
 use std::collections::HashMap;
@@ -59,6 +59,12 @@ fn params() -> Params {
         opening_fine_multiple: 10,
         missed_round_fine_percent: 20,
         declare_fine_percent: 10,
+        validator_bond_min: Amount::hold(1),
+        validators_max: 100,
+        unbond_rounds: 3,
+        missed_turns_max: 1_000_000,
+        jail_rounds: 2,
+        slash_bps: 500,
         block_interval_ms: 1_000,
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
@@ -72,7 +78,7 @@ pub fn genesis(name: &str) -> Genesis {
         ["alice", "bob", "carol", "dave", "erin"].iter().map(|name| (address(name), Amount::hold(1_000))).collect();
     accounts.sort();
     let vrf = VrfSecretKey::from_seed(sha256(b"vrf of walter"));
-    let walter = Validator { address: address(WALTER), vrf: vrf.public(), power: 1 };
+    let walter = GenesisValidator { address: address(WALTER), vrf: vrf.public(), bond: Amount::hold(1) };
     Genesis {
         name: Bounded::new(name.as_bytes().to_vec()).unwrap(),
         time: TimeMs::new(START_MS),

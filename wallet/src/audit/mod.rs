@@ -66,9 +66,8 @@ impl Auditor {
             return Err(WalletError::OtherChain { witness, expected, found });
         }
         let refused = |reason: String| unproven("the genesis", reason).told_by(&witness);
-        State::genesis(&genesis).map_err(|error| refused(error.to_string()))?;
-        let validators = ValidatorSet::new(genesis.validators.to_vec());
-        let validators = validators.ok_or_else(|| refused("its validators are not a set".to_owned()))?;
+        let first = State::genesis(&genesis).map_err(|error| refused(error.to_string()))?;
+        let validators = first.chain().validators.clone();
         let (headers, contracts, addresses) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { source, genesis, chain: found, validators, headers, contracts, addresses })
     }

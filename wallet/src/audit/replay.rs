@@ -200,6 +200,7 @@ fn count_money(state: &State) -> u128 {
     let balances = state.iter_accounts().map(|(_, account)| account.balance);
     let deposits = state.iter_holders().map(|(_, holder)| holder.deposit);
     let escrows = state.iter_contracts().map(|(_, contract)| contract.escrow);
-    let all = balances.chain(deposits).chain(escrows).chain([state.chain().reserve]);
+    let bonds = state.iter_validators().map(|(_, validator)| validator.liable());
+    let all = balances.chain(deposits).chain(escrows).chain(bonds).chain([state.chain().reserve]);
     all.map(|amount| u128::from(amount.get())).sum()
 }

@@ -3,7 +3,6 @@
 
 mod assembly;
 mod codec;
-mod schedule;
 mod statements;
 
 use holdfast_primitives::{ChainId, SecretKey, Validator, ValidatorSet, VrfSecretKey};

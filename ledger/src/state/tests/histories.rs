@@ -37,7 +37,7 @@ fn naive_root(database: &Database) -> [u8; 32] {
     let mut parts = vec![sha256_parts(&[b"holdfast/params/v1\0", &params])];
     parts.push(leaf(database.0.iter().find(|((table, _), _)| *table == Table::Chain).unwrap().1));
     let tables = [Table::Accounts, Table::Holders, Table::Contracts, Table::Segments, Table::Rounds, Table::Progress];
-    for table in tables.into_iter().chain([Table::Deferred]) {
+    for table in tables.into_iter().chain([Table::Deferred, Table::Validators]) {
         let rows = database.0.iter().filter(|((of, _), _)| *of == table);
         parts.push(naive_vector(rows.map(|(_, value)| leaf(value)).collect()));
     }

@@ -1,13 +1,13 @@
 //! A small ledger that random writes are played on, and a database beside it that only ever sees diffs.
 
 use crate::{
-    Contract, Deferred, Diff, EachRecord, Frozen, Genesis, Holder, LoadError, Member, Params, PartOutcome, RoundRecord,
-    Segment, Slot, State, StateSource, Table,
+    Contract, Deferred, Diff, EachRecord, Frozen, Genesis, GenesisValidator, Holder, LoadError, Member, Params,
+    PartOutcome, RoundRecord, Segment, Slot, State, StateSource, Table,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, ClassList};
 use holdfast_primitives::{
     AccountNo, Address, Amount, Bounded, ContractNo, Digest, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo,
-    TimeMs, Validator, VrfPublicKey, sha256,
+    TimeMs, VrfSecretKey, sha256,
 };
 use std::collections::BTreeMap;
 
@@ -238,7 +238,8 @@ fn round(number: u64) -> RoundRecord {
 }
 
 pub(super) fn genesis() -> Genesis {
-    let validator = Validator { address: address(1), vrf: VrfPublicKey::new([1; 32]), power: 1 };
+    let validator =
+        GenesisValidator { address: address(1), vrf: VrfSecretKey::from_seed([1; 32]).public(), bond: Amount::hold(1) };
     Genesis {
         name: Bounded::new(b"world".to_vec()).unwrap(),
         time: TimeMs::new(1_000),
@@ -263,6 +264,12 @@ pub(super) fn genesis() -> Genesis {
             opening_fine_multiple: 10,
             missed_round_fine_percent: 50,
             declare_fine_percent: 10,
+            validator_bond_min: Amount::hold(1),
+            validators_max: 100,
+            unbond_rounds: 3,
+            missed_turns_max: 1_000_000,
+            jail_rounds: 2,
+            slash_bps: 500,
             block_interval_ms: 1_000,
             heartbeat_ms: 10_000,
             clock_drift_ms: 1_000,

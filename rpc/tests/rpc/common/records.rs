@@ -2,13 +2,14 @@
 
 use borsh::BorshSerialize;
 use holdfast_ledger::{
-    Account, ChainRecord, Contract, Frozen, Genesis, Holder, LoadError, Member, MerkleVec, Params, Phase,
-    ProofProgress, RoundRecord, RunningRound, Segment, Slot, State, StateSource, Table,
+    Account, ChainRecord, Contract, Frozen, Genesis, GenesisValidator, Holder, LoadError, Member, MerkleVec, Params,
+    Phase, ProofProgress, RoundRecord, RunningRound, Segment, Slot, Standing, State, StateSource, Table, Unbonding,
+    Upgrade, ValidatorRecord,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, ClassList, set_root};
 use holdfast_primitives::{
     AccountNo, Address, Amount, Bounded, ContractNo, Digest, Height, HolderNo, NetworkPrefix, RoundNo, SecretKey,
-    SegmentNo, TimeMs, Validator, ValidatorSet, VrfSecretKey,
+    SegmentNo, TimeMs, Validator, ValidatorNo, ValidatorSet, VrfSecretKey,
 };
 
 pub const BATCH_LOG2: u8 = 20;
@@ -33,11 +34,16 @@ pub fn stranger() -> Address {
 }
 
 pub fn validators() -> ValidatorSet {
-    ValidatorSet::new(vec![the_validator()]).unwrap()
+    let GenesisValidator { address, vrf, .. } = the_validator();
+    ValidatorSet::new(vec![Validator { address, vrf, power: 1 }]).unwrap()
 }
 
-fn the_validator() -> Validator {
-    Validator { address: validator().address(), vrf: VrfSecretKey::from_seed([9; 32]).public(), power: 1 }
+fn the_validator() -> GenesisValidator {
+    GenesisValidator {
+        address: validator().address(),
+        vrf: VrfSecretKey::from_seed([9; 32]).public(),
+        bond: Amount::hold(1),
+    }
 }
 
 pub fn genesis() -> Genesis {
@@ -79,6 +85,12 @@ fn params() -> Params {
         opening_fine_multiple: 10,
         missed_round_fine_percent: 50,
         declare_fine_percent: 5,
+        validator_bond_min: Amount::hold(1),
+        validators_max: 100,
+        unbond_rounds: 3,
+        missed_turns_max: 1_000_000,
+        jail_rounds: 2,
+        slash_bps: 500,
         block_interval_ms: 100,
         heartbeat_ms: 1_000,
         clock_drift_ms: 500,
@@ -123,6 +135,7 @@ fn accounts() -> Vec<Account> {
         balance,
         sequence: 0,
         holder: holder.map(HolderNo::new),
+        validator: (key.address() == validator().address()).then_some(ValidatorNo::new(0)),
         segments: 0,
         catalog_head: Bounded::empty(),
     };
@@ -216,6 +229,8 @@ fn chain(height: Height, frozen_root: Digest) -> ChainRecord {
         time: TimeMs::new(START + 100 * height.get()),
         beacon: [0xbe; 32],
         validators: validators(),
+        protocol: 1,
+        upgrade: None,
         heavy_nodes: Bounded::new(vec![AccountNo::new(3)]).unwrap(),
         running: RunningRound {
             round: RoundNo::new(1),
@@ -257,11 +272,27 @@ impl StateSource for ByHand {
             Table::Rounds => each(&0u64.to_be_bytes(), &borsh::to_vec(&self.settled).unwrap()),
             Table::Progress => all(&[ProofProgress::default(), ProofProgress::default()], each),
             Table::Deferred => Ok(()),
+            Table::Validators => all(&[validator_record()], each),
             Table::Slots => (0..2u32).try_for_each(|number| {
                 let key = [&number.to_be_bytes()[..], &[BATCH_LOG2], &0u32.to_be_bytes()].concat();
                 each(&key, &borsh::to_vec(&slot(number)).unwrap())
             }),
         }
+    }
+}
+
+fn validator_record() -> ValidatorRecord {
+    ValidatorRecord {
+        account: AccountNo::new(3),
+        vrf: the_validator().vrf,
+        bonded: Amount::hold(1),
+        unbonding: Bounded::new(vec![Unbonding { amount: Amount::hold(2), until: RoundNo::new(9) }]).unwrap(),
+        standing: Standing::Good,
+        missed_in_row: 1,
+        missed: 3,
+        proposed: 7,
+        slashed: Amount::ZERO,
+        ready: Some(Upgrade { version: 2, height: Height::new(100) }),
     }
 }
 

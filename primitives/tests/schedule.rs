@@ -1,7 +1,6 @@
 //! The proposers' round robin.
 
-use crate::engine::schedule::Schedule;
-use holdfast_primitives::Height;
+use holdfast_primitives::{Height, Schedule};
 use proptest::prelude::*;
 
 #[test]

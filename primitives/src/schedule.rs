@@ -5,18 +5,30 @@
 //! 1995). With equal powers this is a plain round robin. It keeps no state from height to height, unlike the smooth
 //! round robins of other engines, so a node that catches up cannot get it wrong.
 
-use holdfast_primitives::Height;
+use crate::certificate::ValidatorSet;
+use crate::height::Height;
+use crate::limits::VALIDATORS_MAX;
 
 /// Turns of a cycle, about; the exact number is a multiple of the number of validators.
 const CYCLE_TURNS: u64 = 1_024;
 
 /// The turns of one cycle, as indices into the validator set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Schedule(Vec<u16>);
+pub struct Schedule(Vec<u16>);
 
 impl Schedule {
-    /// Takes the powers in the set's order.
-    pub(crate) fn new(powers: &[u64]) -> Self {
+    /// The turns of this set's validators, by their places in it.
+    pub fn of(set: &ValidatorSet) -> Self {
+        let powers: Vec<u64> = set.iter().map(|validator| validator.power).collect();
+        Self::new(&powers)
+    }
+
+    /// Takes the powers in the set's order: 1 to [`VALIDATORS_MAX`] of them.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn new(powers: &[u64]) -> Self {
+        assert!(!powers.is_empty(), "a set has validators");
         let quotas = quotas(powers);
         let mut turns: Vec<(u64, u16)> = Vec::new();
         for (index, &quota) in quotas.iter().enumerate() {
@@ -30,12 +42,12 @@ impl Schedule {
     }
 
     /// Turns of one cycle.
-    pub(crate) fn turns(&self) -> u32 {
+    pub fn turns(&self) -> u32 {
         u32::try_from(self.0.len()).expect("a cycle is a small multiple of a bounded set")
     }
 
     /// The index of the proposer of `round` at `height`.
-    pub(crate) fn turn(&self, height: Height, round: u32) -> usize {
+    pub fn turn(&self, height: Height, round: u32) -> usize {
         let turn = height.get().wrapping_add(u64::from(round)) % self.0.len() as u64;
         usize::from(self.0[turn as usize])
     }
@@ -57,3 +69,5 @@ fn quotas(powers: &[u64]) -> Vec<u64> {
     }
     quotas
 }
+
+const _: () = assert!(VALIDATORS_MAX <= u16::MAX as usize, "an index into a set fits a turn");
