@@ -6,7 +6,7 @@ use holdfast_store::{ChainDb, Undecided, tables};
 use rocksdb::{DB, Options};
 
 /// Name, key and value of every table of the chain; the state's tables are the ledger's to freeze.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "chain: dense number => state record",
     "accounts: dense number => state record",
     "holders: dense number => state record",
