@@ -7,7 +7,8 @@ use crate::oracle::{books, forecast};
 use crate::signing::Deal;
 use crate::stake::{accusation, double_vote};
 use holdfast_ledger::{
-    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, TxBody, TxEnvelope, Upgrade, admit, check_block,
+    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, Standing, TxBody, TxEnvelope, Upgrade, admit,
+    check_block,
 };
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{Address, Amount, Bounded, ContractNo, Height, RoundNo, TimeMs, decode_exact};
@@ -58,7 +59,7 @@ struct Storm {
 impl Storm {
     fn new(seed: u64) -> Self {
         Self {
-            market: Market::stored_with(Params { missed_turns_max: 4, ..params() }),
+            market: Market::stored_with(Params { missed_turns_max: 6, ..params() }),
             rng: ChaCha8Rng::seed_from_u64(seed),
             waiting: HashMap::new(),
             pool: Vec::new(),
@@ -259,20 +260,27 @@ impl Storm {
         match self.rng.random_range(0..24) {
             0..4 => self.finish(who, TxBody::Bond { amount, vrf: vrf(who).public() }),
             4..8 => {
-                let bonded = self.market.state.validator_by_address(&address(member)).unwrap().1.bonded;
-                let amount = if self.rng.random_bool(0.3) { amount } else { bonded };
-                self.finish(member, TxBody::Unbond { amount })
+                // The four whom footprints need stay; who joined them later comes and goes.
+                let bonded = self.market.state.validator_by_address(&address(who)).map(|(_, record)| record.bonded);
+                let amount = bonded.filter(|_| self.rng.random_bool(0.7)).unwrap_or(amount);
+                self.finish(who, TxBody::Unbond { amount })
             }
             8..12 => {
-                let jailed = PEOPLE.into_iter().chain(HEAVY).filter(|name| !seats.contains(&address(name)));
-                let someone = jailed.collect::<Vec<_>>().choose(&mut self.rng).copied().unwrap_or(who);
+                let is_jailed = |name: &&str| {
+                    let found = self.market.state.validator_by_address(&address(name));
+                    found.is_some_and(|(_, record)| matches!(record.standing, Standing::Jailed { .. }))
+                };
+                let jailed: Vec<_> = PEOPLE.into_iter().chain(HEAVY).filter(is_jailed).collect();
+                let someone = jailed.choose(&mut self.rng).copied().unwrap_or(who);
                 self.finish(someone, TxBody::Unjail)
             }
-            12..15 => self.market.transfer("alice", member, 1_000_000),
+            12..15 => {
+                let to = HEAVY.choose(&mut self.rng).unwrap();
+                self.market.transfer("alice", to, 1_000_000)
+            }
             15 => {
-                let accused = if member == HEAVY[0] { who } else { member };
                 let height = self.market.state.chain().height;
-                accusation(&self.market, "trudy", double_vote(&self.market, accused, height))
+                accusation(&self.market, "trudy", double_vote(&self.market, who, height))
             }
             _ => {
                 let plan = (self.market.next_height().get() + 30) / 80 * 80 + 40;
