@@ -105,6 +105,11 @@ impl Table {
         }
     }
 
+    /// The tables that are one vector each: all but the chain record and the lists of the holders.
+    pub fn vectors() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|table| !matches!(table, Self::Chain | Self::Slots))
+    }
+
     /// Whether `key` is the key of record `number` of a table that is one vector.
     pub(crate) fn is_key_of(self, key: &[u8], number: usize) -> bool {
         let mut expected = Vec::with_capacity(KEY_BYTES_MAX);

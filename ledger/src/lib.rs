@@ -10,6 +10,8 @@
 //! | a round turns | `round.rs`: freeze, seed, settle, in every block before its transactions |
 //! | a round is audited | [`audit_round_rows`], [`audit_holder`], [`audit_payments`], [`audit_revenue`] |
 //! | a whole chain is audited | [`replay_block`], from [`State::genesis`] on |
+//! | validators are followed from genesis or a checkpoint | [`Trusted`], [`Step`] |
+//! | a node joins by a snapshot | [`Manifest`] -> [`CheckedManifest`] -> [`Chunk`] after [`Chunk`] -> [`State::load`] |
 //! | the state is kept and proved | [`State`], [`Diff`], [`StateProof`] |
 
 mod admit;
@@ -22,6 +24,9 @@ mod checked;
 mod diff;
 mod error;
 mod execute;
+mod follow;
+mod join;
+mod merkle_range;
 mod merkle_vec;
 mod pages;
 mod params;
@@ -49,6 +54,11 @@ pub use checked::{Applied, CheckedBlock};
 pub use diff::{Diff, RECORD_BYTES_MAX, Table};
 pub use error::{BlockError, PlacementRule, SegmentRule, StakeRule, TxError};
 pub use execute::{BlockContext, Executed, execute};
+pub use follow::{FollowError, STEP_BYTES_MAX, STEPS_BYTES, STEPS_MAX, Step, Steps, Trusted};
+pub use join::{
+    CHUNK_BYTES_MAX, CheckedManifest, Chunk, ChunkAsk, ChunkError, ListIndex, MANIFEST_BYTES_MAX, Manifest,
+    ManifestError, Run, TableTop, Verified,
+};
 pub use merkle_vec::{Hash, MerkleVec, verify_record};
 pub use params::*;
 pub use records::*;

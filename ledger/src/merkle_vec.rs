@@ -182,7 +182,7 @@ impl<T: Clone + BorshSerialize + Send + Sync> MerkleVec<T> {
     }
 
     /// The node over the `2^height` leaves from `index << height` on, as it was with only the first `len` records.
-    fn subtree(&self, height: u32, index: usize, len: usize) -> Hash {
+    pub(crate) fn subtree(&self, height: u32, index: usize, len: usize) -> Hash {
         let start = index << height;
         if start >= len {
             return EMPTY;
@@ -307,15 +307,15 @@ fn leaf_of<T: BorshSerialize>(record: &T, bytes: &mut Vec<u8>) -> Hash {
     merkle::leaf(bytes)
 }
 
-fn parent(left: &Hash, right: &Hash) -> Hash {
+pub(crate) fn parent(left: &Hash, right: &Hash) -> Hash {
     if *left == EMPTY && *right == EMPTY { EMPTY } else { merkle::node(left, right) }
 }
 
 /// Levels of nodes above the leaves of `len` records: log2 of the smallest power of two that is not below `len`.
-const fn height(len: u64) -> u32 {
+pub(crate) const fn height(len: u64) -> u32 {
     if len <= 1 { 0 } else { u64::BITS - (len - 1).leading_zeros() }
 }
 
-fn vector_root(len: u64, top: &Hash) -> Hash {
+pub(crate) fn vector_root(len: u64, top: &Hash) -> Hash {
     sha256_parts(&[&[0x02], &len.to_le_bytes(), top])
 }

@@ -15,10 +15,13 @@ mod index;
 mod load;
 mod prove;
 mod seal;
+mod serve;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub(crate) use seal::params_digest;
 
 pub use genesis_rules::GenesisError;
 pub use load::{EachRecord, LoadError, StateSource};

@@ -9,7 +9,7 @@
 //! passes the same check as what a wallet sends; a peer that keeps sending what no honest node would is turned away.
 
 use crate::address::NodeAddr;
-use crate::serve::Handler;
+use crate::serve::{Handler, Tally};
 use crate::transport::{BiStream, Connection, Endpoint, Protocol};
 use crate::wire::{
     FrameError, FromPeer, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, Refusal, RefusalCode, read_frame, read_hello,
@@ -53,8 +53,13 @@ pub trait TxPool: Send + Sync + 'static {
     /// The chain it is for.
     fn chain(&self) -> ChainId;
 
-    /// Whether to talk with this node at all.
+    /// Whether to talk with this node whatever else goes on.
     fn welcomes(&self, peer: &Address) -> bool;
+
+    /// How many other nodes may come as well: full nodes, which nobody elected and nobody named.
+    fn strangers_max(&self) -> usize {
+        0
+    }
 
     /// Takes a transaction that `from` passed on.
     async fn take(&self, from: Address, tx: &[u8]) -> Taken;
@@ -68,6 +73,8 @@ pub struct Gossip<P> {
     pool: Arc<P>,
     outboxes: Mutex<HashMap<u64, Outbox>>,
     next_outbox: AtomicU64,
+    /// Connected nodes that are only tolerated.
+    strangers: Tally<()>,
 }
 
 /// What one connected peer is still to be told.
@@ -101,7 +108,7 @@ enum GossipEnd {
 impl<P: TxPool> Gossip<P> {
     /// A node that knows nobody yet.
     pub fn new(pool: Arc<P>) -> Arc<Self> {
-        Arc::new(Self { pool, outboxes: Mutex::default(), next_outbox: AtomicU64::new(0) })
+        Arc::new(Self { pool, outboxes: Mutex::default(), next_outbox: AtomicU64::new(0), strangers: Tally::default() })
     }
 
     /// Passes a transaction on to every connected peer but `from`. Never waits.
@@ -157,9 +164,14 @@ impl<P: TxPool> Gossip<P> {
 
     async fn called(&self, connection: &dyn Connection) -> GossipEnd {
         let peer = connection.remote_id();
-        if !self.pool.welcomes(&peer) {
-            return GossipEnd::Stranger;
-        }
+        let welcome = self.pool.welcomes(&peer);
+        let _counted = match welcome {
+            true => None,
+            false => match self.strangers.count((), self.pool.strangers_max()) {
+                Some(counted) => Some(counted),
+                None => return GossipEnd::Stranger,
+            },
+        };
         match tokio::time::timeout(HELLO_WITHIN, connection.accept_bi()).await {
             Ok(Ok(stream)) => self.talk(peer, stream).await,
             Ok(Err(error)) => error.into(),

@@ -2,7 +2,7 @@
 //!
 //! Who talks to whom, over what, and in which words: the transport (QUIC with hole punching, or a seeded one in
 //! memory), the frames, the control protocol between a light node and its heavy node, the gossip among heavy nodes, the
-//! transfer protocol between an owner and a holder, and the relay that a heavy node runs. Only the rooms `quic` and `relay` name iroh.
+//! snapshots for those who join, the transfer protocol between an owner and a holder, and the relay that a heavy node runs. Only the rooms `quic` and `relay` name iroh.
 //!
 //! This crate must never know where batches lie on disk, what the ledger's state looks like, or how a wallet decides:
 //! it declares the few questions it asks (`ControlPolicy`, `QuoteService`, `BatchService`, `UploadSource`) and others
@@ -12,6 +12,7 @@ pub mod address;
 pub mod control;
 pub mod footprint;
 pub mod gossip;
+pub mod join;
 pub mod lookup;
 pub mod memory;
 pub mod placement;

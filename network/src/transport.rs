@@ -23,6 +23,8 @@ pub enum Protocol {
     Transfer,
     /// Heavy node to heavy node.
     Gossip,
+    /// A node that joins to a heavy node that helps it.
+    Join,
 }
 
 /// How bytes travel right now. A relayed connection becomes direct when a direct path opens.
@@ -201,7 +203,7 @@ pub(crate) async fn last_words(connection: &dyn Connection, patience: Duration) 
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Transfer, Self::Gossip];
+    pub const ALL: [Self; 4] = [Self::Control, Self::Transfer, Self::Gossip, Self::Join];
 
     /// The name that is negotiated.
     pub const fn alpn(self) -> &'static [u8] {
@@ -209,6 +211,7 @@ impl Protocol {
             Self::Control => b"holdfast/control/1",
             Self::Transfer => b"holdfast/transfer/1",
             Self::Gossip => b"holdfast/gossip/1",
+            Self::Join => b"holdfast/join/1",
         }
     }
 
@@ -224,6 +227,7 @@ impl fmt::Display for Protocol {
             Self::Control => "control",
             Self::Transfer => "transfer",
             Self::Gossip => "gossip",
+            Self::Join => "join",
         })
     }
 }

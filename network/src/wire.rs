@@ -12,6 +12,7 @@ mod control;
 mod frame;
 mod gossip;
 mod groups;
+mod join;
 mod placement;
 mod refusal;
 mod signed;
@@ -28,6 +29,10 @@ pub use frame::{
 };
 pub use gossip::{FromPeer, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx};
 pub use groups::{GROUPS_MAX, GroupSet};
+pub use join::{
+    CHUNK_ASK_BYTES_MAX, FromSource, JOIN_DATA_BYTES_MAX, JOIN_PEERS_MAX, JOIN_VERSION, SNAPSHOTS_OFFERED_MAX,
+    SourceOffer, ToSource,
+};
 pub use placement::{
     EXCLUDE_MAX, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, QuoteRefusal, QuoteRequest,
     RefusalKind,

@@ -61,6 +61,8 @@ pub const UPGRADE_NOTICE_BLOCKS: u64 = 10;
 pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one evidence bundle: the proofs of some hundred holders.
 pub const EVIDENCE_BUNDLE_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bytes of one chunk of a state snapshot, encoded.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one JSON-RPC request body (hex doubles a transaction and its proof part).
 pub const RPC_REQUEST_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Bytes of one JSON-RPC response body.

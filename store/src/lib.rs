@@ -14,8 +14,8 @@ mod sealed;
 mod vault;
 
 pub use chain::{
-    ChainDb, ChainOptions, CommitInput, Committed, HolderEvidence, Pruned, StoreError, TableInfo, Tip, TxPlace,
-    Undecided, tables,
+    ChainDb, ChainOptions, CommitInput, Committed, HolderEvidence, Joined, Joining, Pruned, StoreError, TableInfo,
+    Target, Tip, TxPlace, Undecided, tables,
 };
 pub use files::FileError;
 pub use lock::LockError;

@@ -40,6 +40,21 @@ pub struct StateRoots {
 }
 
 impl StateRoots {
+    /// The root of a table that is one vector; `None` for the chain record and the lists.
+    pub const fn vector(&self, table: Table) -> Option<Hash> {
+        Some(match table {
+            Table::Chain | Table::Slots => return None,
+            Table::Accounts => self.accounts,
+            Table::Holders => self.holders,
+            Table::Contracts => self.contracts,
+            Table::Segments => self.segments,
+            Table::Rounds => self.rounds,
+            Table::Progress => self.progress,
+            Table::Deferred => self.deferred,
+            Table::Validators => self.validators,
+        })
+    }
+
     /// The state's root.
     pub fn root(&self) -> StateRoot {
         StateRoot::new(sha256_parts(&[
@@ -141,7 +156,7 @@ where
 }
 
 /// What the root says about the network's rules.
-pub(super) fn params_digest(params: &Params) -> Hash {
+pub(crate) fn params_digest(params: &Params) -> Hash {
     let bytes = borsh::to_vec(params).expect("parameters encode into memory");
     sha256_parts(&[b"holdfast/params/v1\0", &bytes])
 }

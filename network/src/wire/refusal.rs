@@ -48,6 +48,9 @@ pub enum RefusalCode {
     /// Not a holder on the ledger.
     UnknownHolder = 20,
 
+    /// No snapshot of that height, no such records in it, or history that this node does not have.
+    NoSuchHistory = 30,
+
     /// A ticket signed by a node that this holder does not trust.
     UntrustedIssuer = 40,
     /// A ticket or capability for the other direction.

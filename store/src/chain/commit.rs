@@ -2,11 +2,11 @@
 
 use crate::chain::database::Batch;
 use crate::chain::schema::{
-    BlockHeights, Blocks, Certificates, Events, Evidence, FrozenHolders, Openings, ProofParts, RoundResults, Tip,
-    TipRow, TxPlace, TxPlaces, UndecidedRows, ValidatorSets,
+    BlockHeights, Blocks, Certificates, Events, Evidence, FrozenHolders, Openings, ProofParts, RoundResults,
+    SetChanges, Tip, TipRow, TxPlace, TxPlaces, UndecidedRows, ValidatorSets,
 };
 use crate::chain::{ChainDb, StoreError};
-use holdfast_ledger::{Applied, Event, FullBlock, SlotEvidence, TxBody};
+use holdfast_ledger::{Applied, Event, FullBlock, SlotEvidence, Step, TxBody};
 use holdfast_primitives::{BlockHash, Certificate, Height, HolderNo, RoundNo};
 
 /// Everything that a decided block brings.
@@ -68,6 +68,8 @@ impl ChainDb {
         let validators = &input.applied.state.chain().validators;
         if header.next_validators != header.validators {
             batch.put::<ValidatorSets>(&header.next_validators, validators);
+            let (header, certificate) = (header.clone(), input.certificate.clone());
+            batch.put::<SetChanges>(&height, &Step { header, certificate, next: Some(validators.clone()) });
         }
         self.drop_undecided(&mut batch, height)?;
         batch.put::<TipRow>(&0, &tip);

@@ -149,6 +149,12 @@ impl Batch<'_> {
         }
     }
 
+    /// Writes all changes at once: there after a crash of this process, and after one of the machine if a durable write
+    /// followed.
+    pub(crate) fn write_unsynced(self) -> Result<(), StoreError> {
+        self.db.write(self.changes).map_err(StoreError::engine("write"))
+    }
+
     /// Writes all changes at once; durable on return.
     pub(crate) fn write(self) -> Result<(), StoreError> {
         self.db.write_opt(self.changes, &options::synced()).map_err(StoreError::engine("write"))

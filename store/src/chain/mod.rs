@@ -12,6 +12,8 @@
 mod commit;
 mod database;
 mod error;
+mod history;
+mod joining;
 mod key;
 mod load;
 mod open;
@@ -23,8 +25,9 @@ mod undecided;
 
 pub use commit::{CommitInput, Committed, HolderEvidence};
 pub use error::StoreError;
+pub use joining::Joining;
 pub use options::ChainOptions;
-pub use schema::{Pruned, TableInfo, Tip, TxPlace, tables};
+pub use schema::{Joined, Pruned, TableInfo, Target, Tip, TxPlace, tables};
 pub use undecided::Undecided;
 
 use crate::lock::DirectoryLock;

@@ -45,7 +45,7 @@ impl ChainDb {
 }
 
 /// Marks a new directory; refuses one of a newer release or of another chain.
-fn know_chain(directory: &Path, genesis: &Genesis) -> Result<(), StoreError> {
+pub(crate) fn know_chain(directory: &Path, genesis: &Genesis) -> Result<(), StoreError> {
     let path = directory.join("FORMAT");
     let expected = genesis.chain_id();
     match CHAIN_SEAL.read::<ChainId>(&path) {

@@ -5,7 +5,7 @@
 
 use crate::chain::key::Key;
 use borsh::{BorshDeserialize, BorshSerialize};
-use holdfast_ledger::{Block, Event, FrozenHolder, RoundResult, SlotEvidence, Table};
+use holdfast_ledger::{Block, ChunkAsk, Event, FrozenHolder, RoundResult, SlotEvidence, Step, Table};
 use holdfast_primitives::limits::{BLOCK_BYTES_MAX, PROOF_PART_BYTES_MAX};
 use holdfast_primitives::{
     BlockHash, Bounded, Certificate, Digest, Height, HolderNo, RoundNo, StateRoot, TxId, ValidatorSet,
@@ -79,6 +79,8 @@ rows! {
     TxPlaces "tx_places": TxId => TxPlace;
     /// Every validator set that ever decided a block, by the digest that headers name.
     ValidatorSets "validator_sets": Digest => ValidatorSet;
+    /// The blocks after which the validators changed, with what it takes to follow the change; kept for ever.
+    SetChanges "set_changes": Height => Step;
     /// What each holder was bound to in a round.
     FrozenHolders "frozen_holders": (RoundNo, HolderNo) => FrozenHolder;
     /// What became of each holder in a round.
@@ -87,6 +89,12 @@ rows! {
     ProofParts "proof_parts": ((RoundNo, HolderNo), u32) => TxId;
     /// That a challenged batch stood in its holder's frozen list, by batch size log2 and slot; pruned with age.
     Evidence "slot_evidence": ((RoundNo, HolderNo), (u8, u32)) => SlotEvidence;
+    /// Where this database began, if not with the genesis: row 0.
+    JoinedRow "joined": u8 => Joined;
+    /// The snapshot that is being fetched: row 0; only before the database is whole.
+    JoiningRow "joining": u8 => Target;
+    /// What is still to be asked for of it; only before the database is whole.
+    JoiningAsks "joining_asks": u32 => ChunkAsk;
     /// Proposals that were seen and not yet decided, by consensus round, as the consensus room encodes them.
     UndecidedRows "undecided": ((Height, u32), BlockHash) => Bounded<u8, { 2 * BLOCK_BYTES_MAX - 4 }>;
 }
@@ -109,6 +117,24 @@ pub struct Pruned {
     pub openings_below: Height,
     /// Rounds below this one have lost their slot evidence.
     pub evidence_below: RoundNo,
+}
+
+/// Where a database began that was installed from a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Joined {
+    /// The snapshot's height: the first block that is here, without its events and openings.
+    pub height: Height,
+    /// From which height on every change of validators is here.
+    pub follow_from: Height,
+}
+
+/// Which snapshot is being fetched, and how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Target {
+    /// The block after which the state stands.
+    pub block: BlockHash,
+    /// Whether all but the lists of the holders is there.
+    pub at_lists: bool,
 }
 
 /// Where a transaction is.

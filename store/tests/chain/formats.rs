@@ -6,7 +6,7 @@ use holdfast_store::{ChainDb, Undecided, tables};
 use rocksdb::{DB, Options};
 
 /// Name, key and value of every table of the chain; the state's tables are the ledger's to freeze.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 28] = [
     "chain: dense number => state record",
     "accounts: dense number => state record",
     "holders: dense number => state record",
@@ -26,10 +26,14 @@ const TABLES: [&str; 24] = [
     "block_heights: BlockHash => Height",
     "tx_places: TxId => TxPlace",
     "validator_sets: Digest => ValidatorSet",
+    "set_changes: Height => Step",
     "frozen_holders: (RoundNo, HolderNo) => FrozenHolder",
     "round_results: (RoundNo, HolderNo) => RoundResult",
     "proof_parts: ((RoundNo, HolderNo), u32) => TxId",
     "slot_evidence: ((RoundNo, HolderNo), (u8, u32)) => SlotEvidence",
+    "joined: u8 => Joined",
+    "joining: u8 => Target",
+    "joining_asks: u32 => ChunkAsk",
     "undecided: ((Height, u32), BlockHash) => Bounded<u8, { 2 * BLOCK_BYTES_MAX - 4 }>",
 ];
 
