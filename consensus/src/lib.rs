@@ -13,7 +13,7 @@ mod solo;
 
 pub use app::{AppError, BlockIdentity, BuildRequest, HeightConfig, LedgerApp, Timeouts, Undecided, Verdict};
 pub use engine::{
-    ConsensusError, EngineConfig, EngineHandle, LOG_FILTER, Publish, Stopped, metrics_text, peer_id, start,
+    ConsensusError, Dialler, EngineConfig, EngineHandle, LOG_FILTER, Publish, Stopped, metrics_text, peer_id, start,
 };
 pub use evidence::Evidence;
 pub use holdfast_primitives::{EvidenceError, Misbehaviour, SignedProposal, SignedVote};

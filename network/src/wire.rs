@@ -30,8 +30,8 @@ pub use frame::{
 pub use gossip::{FromPeer, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx};
 pub use groups::{GROUPS_MAX, GroupSet};
 pub use join::{
-    CHUNK_ASK_BYTES_MAX, FromSource, JOIN_DATA_BYTES_MAX, JOIN_PEERS_MAX, JOIN_VERSION, SNAPSHOTS_OFFERED_MAX,
-    SourceOffer, ToSource,
+    CHUNK_ASK_BYTES_MAX, FromSource, JOIN_DATA_BYTES_MAX, JOIN_PEERS_MAX, JOIN_VERSION, MULTIADDR_BYTES_MAX,
+    SNAPSHOTS_OFFERED_MAX, SourceOffer, ToSource,
 };
 pub use placement::{
     EXCLUDE_MAX, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, QuoteRefusal, QuoteRequest,

@@ -4,6 +4,7 @@
 //! watches. Readers take the tip as a value; nobody sees half a block.
 
 use crate::clock::now;
+use crate::join::{Checkpoint, Shelf};
 use crate::mempool::{Mempool, MempoolLimits, SubmitError, Waiting};
 use crate::metrics::NodeMetrics;
 use crate::work::{RoundWork, round_work};
@@ -44,6 +45,8 @@ pub struct NodeCore {
     work: Notify,
     height: watch::Sender<Height>,
     metrics: NodeMetrics,
+    shelf: Shelf,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl NodeCore {
@@ -56,16 +59,45 @@ impl NodeCore {
         let hash = db.tip().hash;
         let height = state.chain().height;
         let header = db.block(height)?.map(|block| Arc::new(block.header));
+        let state = Arc::new(state);
+        let shelf = Shelf::default();
+        if header.is_some() {
+            shelf.put(Arc::clone(&state));
+        }
         Ok(Self {
             genesis: Arc::new(genesis),
             db: Arc::new(db),
-            tip: RwLock::new(Tip { hash, header, state: Arc::new(state) }),
+            tip: RwLock::new(Tip { hash, header, state }),
             mempool: Mutex::new(Mempool::new(limits)),
             checked: Mutex::new(VecDeque::new()),
             work: Notify::new(),
             height: watch::Sender::new(height),
             metrics: NodeMetrics::new(),
+            shelf,
+            checkpoint: None,
         })
+    }
+
+    /// Keeps a snapshot of every height that `interval` divides, for those who join, and follows no chain on which
+    /// `checkpoint` does not lie.
+    ///
+    /// # Errors
+    /// When the chain in the database goes by the checkpoint.
+    pub fn guarded(mut self, interval: u64, checkpoint: Option<Checkpoint>) -> Result<Self, StoreError> {
+        if let Some(Checkpoint { height, hash }) = checkpoint
+            && let Some(block) = self.db.block(height)?
+            && block.header.hash() != hash
+        {
+            return Err(StoreError::Conflict { height, stored: block.header.hash(), found: hash });
+        }
+        self.shelf.set_interval(interval);
+        self.checkpoint = checkpoint;
+        Ok(self)
+    }
+
+    /// The snapshots that are kept for those who join.
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// The first state and the rules.
@@ -178,6 +210,11 @@ impl NodeCore {
 
     /// Commits a decided block: one synced write, then everyone is told.
     pub(crate) fn commit(&self, full: FullBlock, hash: BlockHash, certificate: &Certificate) -> Result<(), AppError> {
+        if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.height == full.block.header.height)
+            && checkpoint.hash != hash
+        {
+            return Err(format!("the chain has block {hash} where the checkpoint {checkpoint} was given").into());
+        }
         let before = self.tip();
         let checked = match self.take_checked(&hash) {
             Some(checked) => checked,
@@ -242,6 +279,9 @@ impl NodeCore {
         let header = Some(Arc::new(full.block.header.clone()));
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Tip { hash, header, state: Arc::clone(&state) };
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if self.shelf.is_due(height) {
+            self.shelf.put(Arc::clone(&state));
+        }
         self.mempool().committed(&state, &included, &[]);
         self.metrics.committed(height, &full, &events);
         self.height.send_replace(height);

@@ -9,6 +9,9 @@ use holdfast_primitives::{Address, ChainId, decode_exact};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Full nodes and joining validators that may pass transactions on, though nobody named or elected them.
+const STRANGERS_MAX: usize = 64;
+
 /// One node's pool, and whom it talks with: validators of the tip and the peers that the operator named.
 pub struct GossipPool {
     core: Arc<NodeCore>,
@@ -30,6 +33,10 @@ impl TxPool for GossipPool {
 
     fn welcomes(&self, peer: &Address) -> bool {
         self.named.contains(peer) || self.core.tip().state.chain().validators.get(peer).is_some()
+    }
+
+    fn strangers_max(&self) -> usize {
+        STRANGERS_MAX
     }
 
     async fn take(&self, _from: Address, tx: &[u8]) -> Taken {

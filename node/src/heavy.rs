@@ -3,6 +3,7 @@
 use crate::app::NodeApp;
 use crate::core::NodeCore;
 use crate::gossip::{GossipPool, encode};
+use crate::join::{self, Checkpoint, JoinDesk, JoinError, SyncMode};
 use crate::keys::{KeyFileError, NodeKeys};
 use crate::mempool::{MempoolLimits, SubmitError};
 use crate::placement::LedgerPolicy;
@@ -10,17 +11,19 @@ use holdfast_consensus::{ConsensusError, EngineConfig, EngineHandle, Stopped};
 use holdfast_ledger::{Genesis, TxEnvelope};
 use holdfast_network::control::{ControlConfig, ControlServer};
 use holdfast_network::gossip::Gossip;
+use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::relay::{RelayError, RelayPolicy, RelayServer, RelayServerConfig};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
 use holdfast_network::time::SystemClock;
 use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
-use holdfast_primitives::{Address, TxId};
+use holdfast_primitives::{Address, Height, TxId};
 use holdfast_store::{ChainDb, StoreError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What the operator of a heavy node chooses.
@@ -40,11 +43,17 @@ pub struct HeavyConfig {
     pub consensus_listen: String,
     /// The other validators, as multiaddrs.
     pub consensus_peers: Vec<String>,
-    /// The other heavy nodes, with whom waiting transactions are exchanged.
+    /// The other heavy nodes, with whom waiting transactions are exchanged, and who help with joining.
     pub peers: Vec<NodeAddr>,
     /// The newest rule book that the node takes itself to know: [`holdfast_ledger::PROTOCOL_VERSION_MAX`], unless an
     /// upgrade is rehearsed.
     pub rule_book: u32,
+    /// How an empty database comes to the chain's newest state.
+    pub sync: SyncMode,
+    /// A block that lies on the chain for certain.
+    pub checkpoint: Option<Checkpoint>,
+    /// A snapshot is kept of every height that this divides; zero for none but the one at the start.
+    pub snapshot_interval: u64,
 }
 
 /// Why a heavy node did not start, or stopped.
@@ -65,9 +74,32 @@ pub enum HeavyError {
     /// The relay.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// Joining did not succeed.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The database could not be opened because the task that does it ended.
     #[error("opening the chain database did not finish: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+/// Why a heavy node is of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NodeStopped {
+    /// Consensus ended.
+    #[error(transparent)]
+    Consensus(#[from] Stopped),
+    /// No peer has the blocks any more that this node needs next.
+    #[error(
+        "no peer has block {needed} any more, they begin at {first}: blocks alone do not lead from height {tip} to the chain's newest state"
+    )]
+    HistoryGone {
+        /// The block that would be next.
+        needed: Height,
+        /// The first that anyone has.
+        first: Height,
+        /// Where this node is.
+        tip: Height,
+    },
 }
 
 /// A running heavy node.
@@ -81,6 +113,8 @@ pub struct HeavyNode {
     gossip: Arc<Gossip<GossipPool>>,
     /// The accept loop, and one task for each peer.
     tasks: JoinSet<()>,
+    /// Told when no peer has the next block any more.
+    stuck: watch::Receiver<Option<NodeStopped>>,
 }
 
 /// What the faces of a heavy node need of it.
@@ -94,13 +128,14 @@ pub struct HeavyHandle {
     pub control: Arc<ControlServer<LedgerPolicy>>,
     gossip: Arc<Gossip<GossipPool>>,
     endpoint: Arc<QuicEndpoint>,
+    consensus: Vec<String>,
 }
 
 impl HeavyNode {
-    /// Opens the database, starts relay, endpoint and consensus, in this order: nobody can ask before there is an answer.
+    /// Starts relay and endpoint, joins the chain if the database is empty, opens the database and starts consensus, in
+    /// this order: nobody is answered before there is an answer.
     pub async fn start(config: HeavyConfig) -> Result<Self, HeavyError> {
         let keys = Arc::new(NodeKeys::load_or_create(&config.dir.join("keys"))?);
-        let core = Arc::new(open_core(&config).await?);
         let chain = config.genesis.chain_id();
         let relay = match config.relay {
             Some(bind) => {
@@ -111,6 +146,8 @@ impl HeavyNode {
         };
         let relay_url = relay.as_ref().map(|relay| relay.url().to_owned());
         let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config, &keys, relay_url.as_deref())).await?);
+        join::prepare(&config, Arc::clone(&endpoint) as Arc<dyn Endpoint>).await?;
+        let core = Arc::new(open_core(&config).await?);
         let control = Arc::new(ControlServer::new(
             ControlConfig { relay_url, ..ControlConfig::default() },
             keys.identity.clone(),
@@ -119,12 +156,17 @@ impl HeavyNode {
         ));
         let named = config.peers.iter().map(|peer| peer.id);
         let gossip = Gossip::new(Arc::new(GossipPool::new(Arc::clone(&core), named)));
-        let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as _, Arc::clone(&gossip) as _];
+        let desk = JoinDesk::new(Arc::clone(&core), config.peers.clone(), config.consensus_peers.clone());
+        let desk = Arc::new(JoinServer::new(Arc::new(desk), JoinLimits::default()));
+        let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as _, Arc::clone(&gossip) as _, desk];
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
         for peer in &config.peers {
             tasks.spawn(Arc::clone(&gossip).keep(Arc::clone(&endpoint) as Arc<dyn Endpoint>, peer.clone()));
         }
+        let (told, stuck) = watch::channel(None);
+        let dialler = Arc::clone(&endpoint) as Arc<dyn Endpoint>;
+        tasks.spawn(join::watch_history(Arc::clone(&core), dialler, config.peers.clone(), told));
         let engine = EngineConfig {
             listen: config.consensus_listen.clone(),
             peers: config.consensus_peers.clone(),
@@ -134,8 +176,11 @@ impl HeavyNode {
         };
         let app = Arc::new(NodeApp::new(Arc::clone(&core), Arc::clone(&keys), Arc::clone(&gossip), config.rule_book));
         let engine = holdfast_consensus::start(engine, keys.identity.clone(), chain, app).await?;
+        let dialler = Arc::clone(&endpoint) as Arc<dyn Endpoint>;
+        let known = config.consensus_peers.clone();
+        tasks.spawn(join::widen(engine.dialler(), dialler, chain, config.peers.clone(), known));
         let address = keys.identity.address();
-        Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks })
+        Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks, stuck })
     }
 
     /// What the faces need.
@@ -146,12 +191,22 @@ impl HeavyNode {
             control: Arc::clone(&self.control),
             gossip: Arc::clone(&self.gossip),
             endpoint: Arc::clone(&self.endpoint),
+            consensus: self.engine.listening().to_vec(),
         }
     }
 
-    /// Waits until consensus is no longer running; the node is of no use then.
-    pub async fn stopped(&mut self) -> Stopped {
-        self.engine.stopped().await
+    /// Waits until the node is of no use any more.
+    pub async fn stopped(&mut self) -> NodeStopped {
+        let stuck = async {
+            match self.stuck.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().expect("waited until there is a reason"),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            stopped = self.engine.stopped() => stopped.into(),
+            reason = stuck => reason,
+        }
     }
 
     /// Stops everything in the order in which others depend on it.
@@ -190,6 +245,11 @@ impl HeavyHandle {
         self.gossip.peers()
     }
 
+    /// Where its consensus listens, as multiaddrs.
+    pub fn consensus(&self) -> &[String] {
+        &self.consensus
+    }
+
     /// How light nodes reach it.
     pub fn addr(&self) -> NodeAddr {
         self.endpoint.addr()
@@ -199,9 +259,10 @@ impl HeavyHandle {
 /// Opening reads and hashes the whole state: off the runtime.
 async fn open_core(config: &HeavyConfig) -> Result<NodeCore, HeavyError> {
     let (folder, genesis) = (config.dir.join("chain"), config.genesis.clone());
+    let (interval, checkpoint) = (config.snapshot_interval, config.checkpoint);
     let open = move || -> Result<NodeCore, HeavyError> {
         let db = ChainDb::open(&folder, &genesis)?;
-        Ok(NodeCore::open(genesis, db, MempoolLimits::default())?)
+        Ok(NodeCore::open(genesis, db, MempoolLimits::default())?.guarded(interval, checkpoint)?)
     };
     tokio::task::spawn_blocking(open).await?
 }
@@ -209,7 +270,7 @@ async fn open_core(config: &HeavyConfig) -> Result<NodeCore, HeavyError> {
 fn quic_config(config: &HeavyConfig, keys: &NodeKeys, relay_url: Option<&str>) -> QuicConfig {
     QuicConfig {
         bind: config.bind.clone(),
-        accept: vec![Protocol::Control, Protocol::Gossip],
+        accept: vec![Protocol::Control, Protocol::Gossip, Protocol::Join],
         relays: relay_url.map(str::to_owned).into_iter().collect(),
         port_mapping: false,
         ..QuicConfig::new(keys.identity.clone())

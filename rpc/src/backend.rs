@@ -165,6 +165,12 @@ pub enum BackendError {
         /// What.
         what: String,
     },
+    /// It is from before the node joined.
+    #[error("the node joined at height {joined}")]
+    BeforeJoined {
+        /// The height of the snapshot that the node began with.
+        joined: Height,
+    },
     /// The node's fault.
     #[error(transparent)]
     Fault(Box<dyn Error + Send + Sync>),
@@ -202,6 +208,7 @@ impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         match error {
             BackendError::NotKept { what } => Self::NotKept { what },
+            BackendError::BeforeJoined { joined } => Self::BeforeJoined { joined },
             BackendError::Fault(cause) => Self::Internal { cause },
         }
     }

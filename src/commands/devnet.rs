@@ -16,7 +16,7 @@ use clap::Args;
 use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
 use holdfast_holder::HolderHandle;
 use holdfast_ledger::Genesis;
-use holdfast_node::{HeavyConfig, load_or_create_identity};
+use holdfast_node::{HeavyConfig, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
 use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
 use holdfast_rpc::RpcClient;
 use holdfast_wallet::Words;
@@ -57,6 +57,9 @@ pub struct DevnetArgs {
     /// Where JSON-RPC answers
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], RPC_PORT)))]
     rpc_listen: SocketAddr,
+    /// Keep a snapshot of every so many blocks for nodes that join
+    #[arg(long, value_name = "BLOCKS", default_value_t = SNAPSHOT_INTERVAL)]
+    snapshot_interval: u64,
 }
 
 pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
@@ -75,9 +78,14 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
         consensus_peers: seats[1..].iter().map(Seat::multiaddr).collect(),
         peers: seats[1..].iter().map(Seat::node).collect(),
         rule_book: args.rule_book,
+        // All of them begin together, so there is nobody to ask.
+        sync: SyncMode::Blocks,
+        checkpoint: None,
+        snapshot_interval: args.snapshot_interval,
     };
     let genesis_file = dir.join("genesis.toml");
-    let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats, args.rule_book));
+    let (rule_book, interval) = (args.rule_book, args.snapshot_interval);
+    let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats, rule_book, interval));
     let (service, others) = tokio::join!(heavy::start(config, args.rpc_listen, Some(faucet)), futures_join(others));
     let (mut service, others) = (service?, others.into_iter().collect::<Result<Vec<_>, _>>()?);
     let holders = start_holders(&service, &dir, &args).await?;
@@ -180,8 +188,9 @@ fn announce(
         text += &format!("\nvalidator {}  {}", other.address.to_text(NetworkPrefix::Devnet), other.rpc);
     }
     text += &format!(
-        "\nJSON-RPC   {url}\nhealth     {url}/readyz?verbose\nmetrics    {url}/metrics\nlight node {}\n\nListening on {url}",
-        service.handle().addr()
+        "\nJSON-RPC   {url}\nhealth     {url}/readyz?verbose\nmetrics    {url}/metrics\nlight node {}\nconsensus  {}\n\nListening on {url}",
+        service.handle().addr(),
+        service.handle().consensus().join(" ")
     );
     let holders: Vec<_> = holders
         .iter()
@@ -193,7 +202,8 @@ fn announce(
         .map(|other| serde_json::json!({ "address": other.address.to_text(NetworkPrefix::Devnet), "rpc": other.rpc, "pid": other.pid() }))
         .collect();
     let heavy = service.handle().address.to_text(NetworkPrefix::Devnet);
-    let value = serde_json::json!({ "rpc": url, "dir": dir, "heavy": heavy, "words": DEV_MNEMONIC, "accounts": accounts, "holders": holders, "validators": validators });
+    let (node, consensus) = (service.handle().addr().to_string(), service.handle().consensus().to_vec());
+    let value = serde_json::json!({ "rpc": url, "node": node, "consensus": consensus, "dir": dir, "heavy": heavy, "words": DEV_MNEMONIC, "accounts": accounts, "holders": holders, "validators": validators });
     context.output.item(text, &value);
 }
 

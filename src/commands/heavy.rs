@@ -2,12 +2,12 @@
 
 use crate::commands::genesis;
 use crate::context::{Context, RPC_PORT};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::Outcome;
 use crate::services::{heavy, logging};
 use clap::Args;
 use holdfast_ledger::PROTOCOL_VERSION_MAX;
 use holdfast_network::NodeAddr;
-use holdfast_node::HeavyConfig;
+use holdfast_node::{Checkpoint, HeavyConfig, SNAPSHOT_INTERVAL, SyncMode};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -43,9 +43,43 @@ pub struct HeavyArgs {
     /// Take the program to know rule books up to this one: to rehearse an upgrade
     #[arg(long, value_name = "VERSION", default_value_t = PROTOCOL_VERSION_MAX, hide = true)]
     rule_book: u32,
+    /// How an empty folder comes to the newest state: auto, snapshot or blocks
+    #[arg(long, value_enum, value_name = "WAY", default_value_t)]
+    sync: Sync,
+    /// The same as --sync snapshot
+    #[arg(long, conflicts_with = "sync")]
+    join: bool,
+    /// A block that lies on the chain for certain: the validators are followed from there on
+    #[arg(long, value_name = "HEIGHT:HASH")]
+    checkpoint: Option<Checkpoint>,
+    /// Keep a snapshot of every so many blocks for those who join; 0 for none but the one at the start
+    #[arg(long, value_name = "BLOCKS", default_value_t = SNAPSHOT_INTERVAL)]
+    snapshot_interval: u64,
     /// End when standard input closes: for whoever starts this as a process of its own
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
+}
+
+/// How an empty folder comes to the newest state.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum Sync {
+    /// A snapshot where the chain is long or its first blocks are gone, else blocks
+    #[default]
+    Auto,
+    /// A snapshot of the state, verified against the validators' signatures, then blocks
+    Snapshot,
+    /// Every block from the first on
+    Blocks,
+}
+
+impl From<Sync> for SyncMode {
+    fn from(sync: Sync) -> Self {
+        match sync {
+            Sync::Auto => Self::Auto,
+            Sync::Snapshot => Self::Snapshot,
+            Sync::Blocks => Self::Blocks,
+        }
+    }
 }
 
 pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
@@ -61,13 +95,23 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
         consensus_peers: args.consensus_peers,
         peers: args.peers,
         rule_book: args.rule_book,
+        sync: if args.join { SyncMode::Snapshot } else { args.sync.into() },
+        checkpoint: args.checkpoint,
+        snapshot_interval: args.snapshot_interval,
     };
     let mut service = heavy::start(config, args.rpc_listen, None).await?;
     let handle = service.handle();
-    let value = serde_json::json!({ "rpc": service.rpc_url(), "node": handle.addr().to_string(), "height": handle.core.tip().state.chain().height });
-    context.output.item(format!("node      {}\nListening on {}", handle.addr(), service.rpc_url()), &value);
+    let value = serde_json::json!({
+        "rpc": service.rpc_url(),
+        "node": handle.addr().to_string(),
+        "consensus": handle.consensus(),
+        "height": handle.core.tip().state.chain().height,
+    });
+    let consensus = handle.consensus().join(" ");
+    let text = format!("node      {}\nconsensus {consensus}\nListening on {}", handle.addr(), service.rpc_url());
+    context.output.item(text, &value);
     tokio::select! {
-        stopped = service.stopped() => Err(Failure::new(Exit::Failed, "consensus-stopped", stopped.to_string())),
+        stopped = service.stopped() => { service.shutdown().await; Err(heavy::explain_stop(&stopped)) }
         () = terminated() => { service.shutdown().await; Ok(()) }
         () = stdin_closed(), if args.until_stdin_closes => { service.shutdown().await; Ok(()) }
     }

@@ -25,6 +25,16 @@ impl NodeBackend {
         Self { node, faucet }
     }
 
+    /// Says so when something is missing because the node began later.
+    fn unless_before(&self, height: Height, is_before: impl Fn(Height) -> bool) -> Result<(), BackendError> {
+        match self.node.core.db().joined().map_err(fault)? {
+            Some(joined) if is_before(joined.height) && height > Height::GENESIS => {
+                Err(BackendError::BeforeJoined { joined: joined.height })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where one proof transaction is, and which of its challenges failed.
     fn proof_place(&self, id: &TxId) -> Result<Option<ProofPlace>, StoreError> {
         let db = self.node.core.db();
@@ -65,11 +75,17 @@ impl Backend for NodeBackend {
     }
 
     fn block(&self, height: Height) -> Result<Option<Block>, BackendError> {
-        self.node.core.db().block(height).map_err(fault)
+        match self.node.core.db().block(height).map_err(fault)? {
+            Some(block) => Ok(Some(block)),
+            None => self.unless_before(height, |joined| height < joined).map(|()| None),
+        }
     }
 
     fn certificate(&self, height: Height) -> Result<Option<Certificate>, BackendError> {
-        self.node.core.db().certificate(height).map_err(fault)
+        match self.node.core.db().certificate(height).map_err(fault)? {
+            Some(certificate) => Ok(Some(certificate)),
+            None => self.unless_before(height, |joined| height < joined).map(|()| None),
+        }
     }
 
     fn validators(&self, height: Height) -> Result<Option<ValidatorSet>, BackendError> {
@@ -81,6 +97,7 @@ impl Backend for NodeBackend {
         if height > self.node.core.tip().state.chain().height {
             return Ok(None);
         }
+        self.unless_before(height, |joined| height <= joined)?;
         let events = self.node.core.db().events(height, 0, EVENTS_MAX).map_err(fault)?;
         Ok(Some(events.into_iter().map(|(_, event)| event).collect()))
     }

@@ -3,7 +3,7 @@
 use crate::failure::{Exit, Failure};
 use crate::services::backend::NodeBackend;
 use crate::services::faucet::DevFaucet;
-use holdfast_node::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, Stopped};
+use holdfast_node::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, JoinError, NodeStopped};
 use holdfast_primitives::SecretKey;
 use holdfast_rpc::{Backend, Faucet, RpcConfig, RpcServer};
 use holdfast_store::StoreError;
@@ -46,7 +46,7 @@ impl HeavyService {
     }
 
     /// Waits until the node is of no use any more.
-    pub async fn stopped(&mut self) -> Stopped {
+    pub async fn stopped(&mut self) -> NodeStopped {
         self.node.stopped().await
     }
 
@@ -57,11 +57,28 @@ impl HeavyService {
     }
 }
 
+/// Why the node is of no use any more, and what to do.
+pub fn explain_stop(stopped: &NodeStopped) -> Failure {
+    let message = stopped.to_string();
+    match stopped {
+        NodeStopped::HistoryGone { .. } => Failure::new(Exit::Failed, "history-gone", message).hint(
+            "join by a snapshot: --sync snapshot, after moving the folder `chain` away if there is one; keep `keys` and `consensus`",
+        ),
+        NodeStopped::Consensus(_) => Failure::new(Exit::Failed, "consensus-stopped", message),
+    }
+}
+
 fn explain(error: HeavyError) -> Failure {
     let message = error.to_string();
     match error {
         HeavyError::Store(StoreError::Lock(_)) => Failure::new(Exit::Failed, "dir-in-use", message)
             .hint("stop the other process, or choose another folder with --dir"),
+        HeavyError::Join(JoinError::NoPeers) => Failure::new(Exit::Usage, "no-peers", message)
+            .hint("name another heavy node with --peer, as its `node` line says"),
+        HeavyError::Join(JoinError::NoSnapshot { .. }) => Failure::new(Exit::Failed, "no-snapshot", message)
+            .hint("the log says what each peer answered: name other peers with --peer, or look at --checkpoint"),
+        HeavyError::Store(StoreError::Conflict { .. }) => Failure::new(Exit::Failed, "other-history", message)
+            .hint("the checkpoint and the folder are of different histories: check --checkpoint, or move the folder `chain` away"),
         HeavyError::Store(StoreError::OtherChain { .. }) => Failure::new(Exit::Failed, "other-chain", message)
             .hint("use the genesis file that this folder was made with, or another folder with --dir"),
         HeavyError::Store(StoreError::Format(_)) => Failure::new(Exit::Failed, "unknown-format", message)

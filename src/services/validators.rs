@@ -62,9 +62,16 @@ impl Seat {
     }
 
     /// Starts it as a process that knows all `seats` and rule books up to `rule_book`. It may be asked once [`ValidatorProcess::ready`] returns.
-    pub async fn start(&self, genesis: &Path, seats: &[Self], rule_book: u32) -> Result<ValidatorProcess, Failure> {
+    pub async fn start(
+        &self,
+        genesis: &Path,
+        seats: &[Self],
+        rule_book: u32,
+        snapshot_interval: u64,
+    ) -> Result<ValidatorProcess, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["heavy", "--json", "--until-stdin-closes", "--rpc-listen", "127.0.0.1:0"]);
+        command.args(["heavy", "--json", "--until-stdin-closes", "--rpc-listen", "127.0.0.1:0", "--sync", "blocks"]);
+        command.arg("--snapshot-interval").arg(snapshot_interval.to_string());
         command.arg("--dir").arg(&self.dir).arg("--genesis").arg(genesis);
         command.arg("--listen").arg(self.udp.to_string()).arg("--consensus-listen").arg(self.multiaddr());
         command.arg("--rule-book").arg(rule_book.to_string());

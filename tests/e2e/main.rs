@@ -8,6 +8,7 @@ mod common;
 mod crash;
 mod demo;
 mod folders;
+mod join;
 mod mistakes;
 mod network;
 mod ports;

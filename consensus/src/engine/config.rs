@@ -2,7 +2,8 @@
 
 use super::codec::{LIVENESS_BYTES_MAX, PART_MESSAGE_BYTES_MAX, SYNC_BLOCKS_MAX};
 use arc_malachitebft_app::config::{
-    ChannelNames, ConsensusConfig, P2pConfig, ProtocolNames, PubSubProtocol, ValuePayload, ValueSyncConfig,
+    ChannelNames, ConsensusConfig, DiscoveryConfig, P2pConfig, ProtocolNames, PubSubProtocol, ValuePayload,
+    ValueSyncConfig,
 };
 use arc_malachitebft_app::net::Multiaddr;
 use bytesize::ByteSize;
@@ -153,6 +154,7 @@ impl EngineConfig {
             },
             pubsub_max_size: byte_size(2 * PART_MESSAGE_BYTES_MAX.max(LIVENESS_BYTES_MAX)),
             rpc_max_size: byte_size(self.response_bytes_max + RESPONSE_OVERHEAD_BYTES),
+            discovery: self.discovery(),
             protocol_names: protocol_names(chain),
             channel_names: ChannelNames::default(),
             ..P2pConfig::default()
@@ -163,6 +165,17 @@ impl EngineConfig {
             queue_per_height_capacity: 4 * VALIDATORS_MAX,
             ..ConsensusConfig::default()
         }
+    }
+
+    /// Limits per network address keep one stranger from taking every place; on the loopback interface everyone has the
+    /// same address.
+    fn discovery(&self) -> DiscoveryConfig {
+        let limits = DiscoveryConfig::default();
+        if self.listen.contains("/127.") || self.listen.contains("/ip6/::1/") {
+            let max_connections_per_ip = limits.num_inbound_peers * limits.max_connections_per_peer;
+            return DiscoveryConfig { max_connections_per_ip, ip_throttle_duration: Duration::ZERO, ..limits };
+        }
+        limits
     }
 
     fn sync(&self) -> ValueSyncConfig {

@@ -14,12 +14,13 @@ pub struct EngineHandle {
     pub(super) shutdown: oneshot::Sender<()>,
 }
 
-impl EngineHandle {
-    /// The multiaddrs under which peers on the same network reach this node, port included.
-    pub fn listening(&self) -> &[String] {
-        &self.listening
-    }
+/// Connects a running engine to further nodes.
+#[derive(Clone)]
+pub struct Dialler {
+    network: NetworkRef<Holdfast>,
+}
 
+impl Dialler {
     /// Connects to one more node and stays connected.
     ///
     /// # Errors
@@ -31,6 +32,26 @@ impl EngineHandle {
         self.network.cast(message).map_err(|error| refused(error.to_string()))?;
         let outcome = answer.await.map_err(|error| refused(error.to_string()))?;
         outcome.map_err(|error| refused(error.to_string()))
+    }
+}
+
+impl EngineHandle {
+    /// What connects it to further nodes.
+    pub fn dialler(&self) -> Dialler {
+        Dialler { network: self.network.clone() }
+    }
+
+    /// The multiaddrs under which peers on the same network reach this node, port included.
+    pub fn listening(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// Connects to one more node and stays connected.
+    ///
+    /// # Errors
+    /// When it is no multiaddr or the engine refuses it.
+    pub async fn add_peer(&self, peer: &str) -> Result<(), ConsensusError> {
+        self.dialler().add_peer(peer).await
     }
 
     /// Waits until consensus is no longer running; everything of it is down then.

@@ -21,7 +21,7 @@ mod watchdog;
 mod tests;
 
 pub use config::{ConsensusError, EngineConfig, LOG_FILTER, Publish};
-pub use handle::EngineHandle;
+pub use handle::{Dialler, EngineHandle};
 pub use network::peer_id;
 pub use start::start;
 pub use watchdog::Stopped;

@@ -22,7 +22,7 @@ const _: () =
 trait Records {
     fn len(&self) -> usize;
     fn top(&self) -> Hash;
-    /// As many records from `range` as fit `room` bytes, at least one where `at_least_one`; `None` when none do.
+    /// As many records from `range` as fit `room` bytes; `None` when none do.
     fn run(&self, range: Range<usize>, room: usize) -> Option<Run>;
 }
 
@@ -64,22 +64,28 @@ impl State {
     /// The records that somebody who joins asks for, as many as fit; `None` when there are none such. The state must be
     /// sealed.
     pub fn chunk(&self, ask: &ChunkAsk) -> Option<Chunk> {
+        self.chunk_within(ask, SNAPSHOT_CHUNK_BYTES_MAX)
+    }
+
+    /// The same in a chunk of at most `bytes_max`.
+    pub(super) fn chunk_within(&self, ask: &ChunkAsk, bytes_max: usize) -> Option<Chunk> {
+        let room = bytes_max.checked_sub(FRAME_BYTES)?;
         let (first, until) = ask.bounds();
         let runs = match ask.table()? {
             Table::Chain => return None,
-            Table::Slots => self.list_runs(ask),
+            Table::Slots => self.list_runs(ask, room),
             table => {
                 let records = self.records(table)?;
                 let end = records.len().min(until as usize);
-                vec![records.run(first as usize..end, SNAPSHOT_CHUNK_BYTES_MAX - FRAME_BYTES)?]
+                vec![records.run(first as usize..end, room)?]
             }
         };
         if runs.is_empty() { None } else { Some(Chunk { runs: Bounded::new(runs).ok()? }) }
     }
 
-    fn list_runs(&self, ask: &ChunkAsk) -> Vec<Run> {
+    fn list_runs(&self, ask: &ChunkAsk, mut room: usize) -> Vec<Run> {
         let ((from, batch_log2), (first, until)) = (ask.list(), ask.bounds());
-        let (mut runs, mut room) = (Vec::new(), SNAPSHOT_CHUNK_BYTES_MAX - FRAME_BYTES);
+        let mut runs = Vec::new();
         for holder in from.index()..self.lists.len().min(until as usize) {
             let Some(lists) = self.lists.get(holder) else { return runs };
             let (is_first, from_size) = (holder == from.index(), batch_log2);

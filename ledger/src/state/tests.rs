@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod histories;
+mod joins;
 mod light_client;
 mod world;

@@ -8,6 +8,7 @@ mod blocks;
 mod disk;
 mod extensions;
 mod first_block;
+mod follow;
 mod footprints;
 mod fuzz;
 mod inclusion;

@@ -7,6 +7,7 @@
 
 use super::frame::Message;
 use super::refusal::Refusal;
+use super::text::Text;
 use crate::address::NodeAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
@@ -22,6 +23,9 @@ pub const CHUNK_ASK_BYTES_MAX: usize = 64;
 pub const SNAPSHOTS_OFFERED_MAX: usize = 8;
 /// Other nodes that one node names, at most.
 pub const JOIN_PEERS_MAX: usize = 16;
+
+/// Bytes of one multiaddr, at most.
+pub const MULTIADDR_BYTES_MAX: usize = 256;
 
 /// What a joining node asks.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -72,6 +76,8 @@ pub struct SourceOffer {
     pub snapshots: Bounded<Height, SNAPSHOTS_OFFERED_MAX>,
     /// Other heavy nodes, who may have the same.
     pub peers: Bounded<NodeAddr, JOIN_PEERS_MAX>,
+    /// Where the consensus of other nodes is reached, as multiaddrs.
+    pub consensus: Bounded<Text<MULTIADDR_BYTES_MAX>, JOIN_PEERS_MAX>,
 }
 
 /// What it is answered.
@@ -100,6 +106,6 @@ impl Message for ToSource {
 
 impl Message for FromSource {
     const NAME: &'static str = "join answer";
-    const CAPS: &'static [u32] = &[64, 16 * 1024, JOIN_DATA_BYTES_MAX as u32 + 16, 512];
+    const CAPS: &'static [u32] = &[64, 32 * 1024, JOIN_DATA_BYTES_MAX as u32 + 16, 512];
     const VERSION: u8 = JOIN_VERSION;
 }

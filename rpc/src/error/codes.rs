@@ -51,6 +51,8 @@ codes! {
     NOT_KEPT = 1013, "not_kept", "ask a node that keeps more history";
     /// The account has never bonded.
     NOT_A_VALIDATOR = 1014, "not_a_validator", "stake_validators lists all who bonded";
+    /// From before this node joined.
+    BEFORE_JOINED = 1015, "before_joined", "ask a node that has the whole chain";
     /// An address of another network.
     WRONG_NETWORK = 1101, "wrong_network", "use an address of this network, or choose the other network with --network";
     /// A page of a wrong size.

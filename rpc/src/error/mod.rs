@@ -125,6 +125,12 @@ pub enum Failure {
         /// What was asked for.
         what: String,
     },
+    /// From before this node joined.
+    #[error("this node joined at height {joined} and does not have what was before; ask another")]
+    BeforeJoined {
+        /// The height of the snapshot it began with.
+        joined: Height,
+    },
     /// An address of another network.
     #[error("{address} is an address of {found}, this is {expected}")]
     WrongNetwork {
@@ -255,6 +261,7 @@ impl Failure {
             Self::SlotUnknown { .. } => SLOT_UNKNOWN,
             Self::RecordUnknown { .. } => RECORD_UNKNOWN,
             Self::NotKept { .. } => NOT_KEPT,
+            Self::BeforeJoined { .. } => BEFORE_JOINED,
             Self::WrongNetwork { .. } => WRONG_NETWORK,
             Self::PageLimit { .. } => PAGE_LIMIT,
             Self::SlotsLimit { .. } => SLOTS_LIMIT,

@@ -6,6 +6,7 @@ mod world;
 mod commit;
 mod damage;
 mod formats;
+mod joining;
 mod kill;
 mod open;
 mod restarts;

@@ -26,7 +26,7 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 /// `None` seals, `Some((true, ..))` forks first.
-fn history() -> impl Strategy<Value = Vec<(usize, Option<(bool, Write)>)>> {
+pub(super) fn history() -> impl Strategy<Value = Vec<(usize, Option<(bool, Write)>)>> {
     let step = prop_oneof![1 => Just(None), 5 => (prop::bool::weighted(0.05), write()).prop_map(Some)];
     prop::collection::vec((any::<usize>(), step), 1..120)
 }
