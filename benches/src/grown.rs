@@ -11,8 +11,8 @@ use holdfast_ledger::{
     TxEnvelope, admit, build_block,
 };
 use holdfast_primitives::{
-    Address, Amount, BlockHash, Bounded, Certificate, Height, NetworkPrefix, Purpose, RequestId, SecretKey, TimeMs,
-    VrfSecretKey,
+    Address, Amount, BlockHash, Bounded, Certificate, CommitSignature, Height, NetworkPrefix, Purpose, RequestId,
+    SecretKey, TimeMs, VrfSecretKey, vote_payload,
 };
 use holdfast_store::{ChainDb, CommitInput};
 use rand::{Rng as _, SeedableRng as _};
@@ -111,7 +111,7 @@ impl Grown {
         ensure!(built.skipped.is_empty(), "every transaction keeps the rules: {:?}", built.skipped);
         ensure!(applied.full.block.txs.len() == count, "a block has room for {count} transactions");
         let height = applied.state.chain().height;
-        let certificate = Certificate { height, round: 0, block: applied.hash, signatures: Bounded::empty() };
+        let certificate = certificate(height, applied.hash, &self.genesis)?;
         db.commit(CommitInput { applied: &applied, certificate: &certificate, evidence: &[] })?;
         self.parent = applied.hash;
         self.state = applied.state;
@@ -191,6 +191,14 @@ impl Grown {
         tx.fee = self.genesis.params.fee_per_byte.checked_mul(bytes).expect("a transaction's fee is small");
         TxEnvelope::bare(tx.sign(&key, &self.genesis.chain_id()))
     }
+}
+
+/// The only validator's quorum.
+fn certificate(height: Height, block: BlockHash, genesis: &Genesis) -> Result<Certificate> {
+    let key = key(Who::Validator);
+    let signature = key.sign(Purpose::Vote, &genesis.chain_id(), &vote_payload(true, height, 0, Some(&block)));
+    let signatures = Bounded::new(vec![CommitSignature { validator: key.address(), signature }])?;
+    Ok(Certificate { height, round: 0, block, signatures })
 }
 
 /// Batches in the lists of all holders.

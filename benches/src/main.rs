@@ -8,6 +8,7 @@ mod clock;
 mod files;
 mod grown;
 mod harness;
+mod join;
 mod load;
 mod memory;
 mod prove;
@@ -30,6 +31,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("rpc", rpc::run),
     ("memory", memory::run),
     ("put", put::run),
+    ("join", join::run),
 ];
 
 fn main() -> Result<()> {

@@ -31,6 +31,9 @@ fn any_bytes_give_an_answer_from_every_decoder() {
         total::<FromHolder>(bytes);
         total::<FromPeer>(bytes);
         let _ = decode_frame::<FromPeer>(bytes);
+        total::<ToSource>(bytes);
+        total::<FromSource>(bytes);
+        let _ = decode_frame::<FromSource>(bytes);
         total::<TransferRequest>(bytes);
         total::<TransferReply>(bytes);
         total::<NodeAddr>(bytes);
@@ -189,9 +192,36 @@ fn the_largest_message_of_every_kind_of_a_transfer_fits_its_cap() {
 }
 
 #[test]
+fn the_largest_message_of_every_kind_of_a_join_fits_its_cap() {
+    let height = Height::new(u64::MAX);
+    fits(vec![
+        ToSource::Hello { version: JOIN_VERSION, chain: CHAIN },
+        ToSource::Offer,
+        ToSource::Steps { after: height },
+        ToSource::At { height },
+        ToSource::Manifest { height },
+        ToSource::Chunk { height, ask: full(1) },
+    ]);
+    let offer = SourceOffer {
+        tip: height,
+        blocks_from: height,
+        follow_from: height,
+        snapshots: full(height),
+        peers: full(largest_addr()),
+        consensus: full(Text::new(&"x".repeat(MULTIADDR_BYTES_MAX)).unwrap()),
+    };
+    fits(vec![
+        FromSource::Hello { version: JOIN_VERSION, chain: CHAIN },
+        FromSource::Offer(offer),
+        FromSource::Data(full(7)),
+        FromSource::Refused(largest_refusal()),
+    ]);
+}
+
+#[test]
 fn refusal_codes_and_numbers_go_there_and_back() {
     let codes: Vec<RefusalCode> = (0..=u32::from(u8::MAX) + 1).filter_map(RefusalCode::from_number).collect();
-    assert_eq!(codes.len(), 25);
+    assert_eq!(codes.len(), 26);
     for code in codes {
         assert_eq!(RefusalCode::from_number(code.number()), Some(code));
     }

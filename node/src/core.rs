@@ -62,7 +62,7 @@ impl NodeCore {
         let state = Arc::new(state);
         let shelf = Shelf::default();
         if header.is_some() {
-            shelf.put(Arc::clone(&state));
+            shelf.put(height, Arc::clone(&state));
         }
         Ok(Self {
             genesis: Arc::new(genesis),
@@ -280,7 +280,7 @@ impl NodeCore {
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Tip { hash, header, state: Arc::clone(&state) };
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if self.shelf.is_due(height) {
-            self.shelf.put(Arc::clone(&state));
+            self.shelf.put(height, Arc::clone(&state));
         }
         self.mempool().committed(&state, &included, &[]);
         self.metrics.committed(height, &full, &events);

@@ -182,6 +182,16 @@ fn a_full_node_joins_by_a_snapshot_or_by_blocks_follows_and_passes_on_what_it_is
     assert_eq!(at(third.rpc(), now), at(rpc(&network), now));
 }
 
+/// Another genesis is another chain: its nodes begin anew.
+fn forget_everything_but_keys(network: &Path) {
+    let folders = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+    };
+    for part in folders(network).iter().flat_map(|node| folders(node)).filter(|part| !part.ends_with("keys")) {
+        std::fs::remove_dir_all(part).unwrap();
+    }
+}
+
 #[test]
 fn where_the_first_blocks_are_gone_only_a_snapshot_leads_in() {
     let folder = tempfile::tempdir().unwrap();
@@ -191,9 +201,7 @@ fn where_the_first_blocks_are_gone_only_a_snapshot_leads_in() {
     let genesis = std::fs::read_to_string(dir.join("genesis.toml")).unwrap();
     let line = genesis.lines().find(|line| line.starts_with("proof_retention_rounds")).unwrap();
     std::fs::write(dir.join("genesis.toml"), genesis.replace(line, "proof_retention_rounds = 1")).unwrap();
-    for part in ["chain", "consensus"] {
-        std::fs::remove_dir_all(dir.join("heavy").join(part)).unwrap();
-    }
+    forget_everything_but_keys(&dir);
     let (network, alice) = lived_in(folder.path(), &["--holders", "6"]);
     let settled = || alice.ask(&["status", "--short"])["settled"]["round"].as_u64();
     wait_for("a few rounds", || settled().filter(|round| *round > 3));
