@@ -169,14 +169,14 @@ fn a_full_node_joins_by_a_snapshot_or_by_blocks_follows_and_passes_on_what_it_is
         other => panic!("{other:?}"),
     }
 
-    // Killed, it goes on where it was, without joining again; and another joins from it alone.
+    // Killed, it goes on where it was, without joining again; and who only knows it finds the others by it.
     let dir = folder.path().join("one");
     by_snapshot.kill();
     let again = Joiner::start(&dir, &network, &["--peer", peer, "--snapshot-interval", "10"]).ready();
     follows(&again, &network, &alice, &folder.path().join("three"));
     assert_eq!(again.log().matches("joined: the state is verified").count(), 1);
     let from = again.said.as_ref().unwrap()["node"].as_str().unwrap().to_owned();
-    let third = Joiner::start(&folder.path().join("four"), &network, &["--peer", &from]).ready();
+    let third = Joiner::start(&folder.path().join("four"), &network, &["--peer", &from, "--join"]).ready();
     third.says("joined: the state is verified");
     let now = height(rpc(&network));
     assert_eq!(at(third.rpc(), now), at(rpc(&network), now));
