@@ -47,7 +47,7 @@ pub fn run(report: &Report) -> Result<()> {
         Ok(Ways { snapshot, blocks, count: db.tip().height.get() })
     })?;
     let millions = batches(grown.state()) as f64 / 1e6;
-    let mut way = |name: &str, of: fn(&Ways) -> &Way| {
+    let way = |name: &str, of: fn(&Ways) -> &Way| {
         let cpu = runs.median(|run| of(&run.sides).cpu_seconds);
         let ratio = runs.median(|run| of(&run.sides).cpu_seconds / run.sha256(GIBIBYTE));
         report.figure(format!("{name}, {millions:.2} M batches"), cpu, "CPU-s", Some(ratio), "SHA-256 of 1 GiB");

@@ -3,11 +3,15 @@
 use holdfast_ledger::{FollowError, Header, STEP_BYTES_MAX, Step, Trusted};
 use holdfast_primitives::{
     BlockHash, Bounded, Certificate, CertificateError, ChainId, CommitSignature, Digest, Height, Purpose, SecretKey,
-    StateRoot, TimeMs, Validator, ValidatorSet, VrfSecretKey, decode_exact, vote_payload,
+    StateRoot, TimeMs, Validator, ValidatorSet, VrfProof, VrfSecretKey, decode_exact, vote_payload,
 };
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 const CHAIN: ChainId = ChainId::new([3; 32]);
+
+/// Made once: two proofs of one output are not the same bytes.
+static PROOF: LazyLock<VrfProof> = LazyLock::new(|| VrfSecretKey::from_seed([9; 32]).evaluate(&CHAIN, b"any").1);
 
 fn key(name: u8) -> SecretKey {
     SecretKey::from_seed([name; 32])
@@ -15,7 +19,7 @@ fn key(name: u8) -> SecretKey {
 
 fn set(names: &[u8]) -> ValidatorSet {
     let vrf = VrfSecretKey::from_seed([9; 32]).public();
-    let validator = |name: &u8| Validator { address: key(*name).address(), vrf: vrf.clone(), power: 1 };
+    let validator = |name: &u8| Validator { address: key(*name).address(), vrf, power: 1 };
     ValidatorSet::new(names.iter().map(validator).collect()).unwrap()
 }
 
@@ -31,7 +35,7 @@ fn header(height: u64, deciding: &ValidatorSet, next: &ValidatorSet) -> Header {
         result_root: Digest::ZERO,
         state_root: StateRoot::new([height as u8; 32]),
         beacon: [2; 32],
-        vrf: VrfSecretKey::from_seed([9; 32]).evaluate(&CHAIN, b"any").1,
+        vrf: *PROOF,
         validators: deciding.digest(),
         next_validators: next.digest(),
     }

@@ -1,10 +1,9 @@
 //! One connection to one node that may have a snapshot.
 
 use crate::address::NodeAddr;
-use crate::transport::{BiStream, Connection, Endpoint, Protocol, TransportError, last_words};
+use crate::transport::{BiStream, CloseReason, Connection, Endpoint, Protocol, TransportError, last_words};
 use crate::wire::{
-    FrameError, FromSource, JOIN_VERSION, Refusal, RefusalCode, SourceOffer, ToSource, read_frame_within, read_hello,
-    write_frame,
+    FrameError, FromSource, JOIN_VERSION, Refusal, SourceOffer, ToSource, read_frame_within, read_hello, write_frame,
 };
 use holdfast_primitives::{Address, ChainId};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ pub struct JoinClient {
 pub enum JoinError {
     /// It was not reached, or went away.
     #[error(transparent)]
-    Transport(#[from] TransportError),
+    Transport(TransportError),
     /// Its words were no answer, or came too late.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -45,6 +44,19 @@ pub enum JoinError {
     /// It answers another question.
     #[error("it answers what it was not asked")]
     OtherAnswer,
+}
+
+impl From<TransportError> for JoinError {
+    /// A connection that was closed with a reason was refused for that reason.
+    fn from(error: TransportError) -> Self {
+        let TransportError::Closed { reason: CloseReason::Remote { code, reason }, .. } = &error else {
+            return Self::Transport(error);
+        };
+        match Refusal::of_close(*code, reason) {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::Transport(error),
+        }
+    }
 }
 
 impl JoinError {
@@ -120,12 +132,7 @@ impl JoinClient {
         let Err(error @ JoinError::Frame(FrameError::Stream { .. } | FrameError::Ended { .. })) = outcome else {
             return outcome;
         };
-        match last_words(&*self.connection, LAST_WORDS).await {
-            Some((code, reason)) => match RefusalCode::from_number(code) {
-                Some(code) => Err(JoinError::Refused(Refusal::new(code, reason))),
-                None => Err(error),
-            },
-            None => Err(error),
-        }
+        let words = last_words(&*self.connection, LAST_WORDS).await;
+        Err(words.and_then(|(code, reason)| Refusal::of_close(code, &reason)).map_or(error, JoinError::Refused))
     }
 }
