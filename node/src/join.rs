@@ -5,13 +5,14 @@
 //! chain.joining/ is finished -> renamed to chain/ -------------------> nothing more to do
 //! else: ask the peers what they have -> decide (policy.rs)
 //!         Blocks    -> consensus fetches every block from the first on
-//!         Snapshot  -> follow the validators, check a manifest, fetch and verify chunks (run.rs), then as above
+//!         Snapshot  -> follow the validators, check a manifest, fetch and verify chunks (run.rs, sink.rs), then as above
 //! ```
 
 mod desk;
 mod policy;
 mod run;
 mod shelf;
+mod sink;
 mod watch;
 
 pub use desk::JoinDesk;

@@ -7,7 +7,7 @@ use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::serve::{ServeLimits, serve};
 use holdfast_network::wire::{Refusal, RefusalCode, SourceOffer, ToSource};
 use holdfast_network::{Endpoint, NodeAddr, Protocol};
-use holdfast_primitives::{ChainId, Height, SecretKey, decode_exact};
+use holdfast_primitives::{ChainId, Height, NetworkPrefix, SecretKey, decode_exact};
 use holdfast_rpc::chain::BlockRef;
 use holdfast_rpc::{RpcClient, RpcError};
 use serde_json::Value;
@@ -217,6 +217,68 @@ fn where_the_first_blocks_are_gone_only_a_snapshot_leads_in() {
     let auto = Joiner::start(&folder.path().join("auto"), &network, &["--peer", peer]).ready();
     auto.says("joined: the state is verified");
     follows(&auto, &network, &alice, &folder.path().join("auto"));
+}
+
+/// What validators weigh, ascending.
+fn weights(person: &Person) -> Vec<u64> {
+    let list = person.ask(&["validator", "list"])["validators"].as_array().unwrap().clone();
+    let mut weights: Vec<u64> = list.iter().map(|one| one["power"].as_u64().unwrap()).collect();
+    weights.sort_unstable();
+    weights
+}
+
+/// Makes blocks until there are eleven more, and so another snapshot.
+fn push(alice: &Person, network: &Running) {
+    let (to, from) = (address(alice), height(rpc(network)));
+    wait_for("eleven more blocks", || {
+        alice.ask(&["wallet", "send", &to, "1HOLD", "--yes"]);
+        (height(rpc(network)) > from + 10).then_some(())
+    });
+}
+
+#[test]
+fn who_joins_follows_every_change_of_the_validators_and_may_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(folder.path(), &["--validators", "2", "--holders", "0"]);
+    let alice = Person::funded(&folder.path().join("alice"), &network);
+    for one in alice.ask(&["validator", "list"])["validators"].as_array().unwrap() {
+        alice.ask(&["wallet", "send", one["address"].as_str().unwrap(), "200HOLD", "--yes"]);
+    }
+    let second = folder.path().join("network/heavy-1").display().to_string();
+    alice.ask(&["validator", "bond", "100HOLD", "--dir", &second, "--yes"]);
+    alice.ask(&["validator", "unbond", "50HOLD", "--dir", &second, "--yes"]);
+    assert_eq!(weights(&alice), [1_000, 1_050]);
+    push(&alice, &network);
+
+    let peer = network.said["node"].as_str().unwrap();
+    let dir = folder.path().join("newcomer");
+    let newcomer = Joiner::start(&dir, &network, &["--peer", peer, "--join"]).ready();
+    newcomer.says("joined: the state is verified");
+    let node: NodeAddr = newcomer.said.as_ref().unwrap()["node"].as_str().unwrap().parse().unwrap();
+    alice.ask(&["wallet", "send", &node.id.to_text(NetworkPrefix::Devnet), "2000HOLD", "--yes"]);
+    let operator = Person::new(&folder.path().join("operator"), newcomer.rpc());
+    operator.ask(&["wallet", "new"]);
+    operator.ask(&["validator", "bond", "1500HOLD", "--dir", dir.to_str().unwrap(), "--yes"]);
+    wait_for("it is elected", || (weights(&alice) == [1_000, 1_050, 1_500]).then_some(()));
+
+    // The others alone are no two thirds any more: every further block has its vote.
+    push(&alice, &network);
+    newcomer.kill();
+    let back = Joiner::start(&dir, &network, &["--peer", peer]).ready();
+    push(&alice, &network);
+    let now = height(rpc(&network));
+    assert_eq!(at(back.rpc(), now), at(rpc(&network), now));
+
+    // Over all these changes, from the genesis and from the middle.
+    let (hash, _) = at(rpc(&network), now - 15);
+    let checkpoint = format!("{}:{hash}", now - 15);
+    for (name, more) in [("three", vec![]), ("four", vec!["--checkpoint", &checkpoint])] {
+        let words = [&["--peer", peer, "--join"], &more[..]].concat();
+        let later = Joiner::start(&folder.path().join(name), &network, &words).ready();
+        later.says("joined: the state is verified");
+        let now = height(rpc(&network));
+        assert_eq!(at(later.rpc(), now), at(rpc(&network), now));
+    }
 }
 
 /// What a node between the network and one that joins does with what passes through.

@@ -1,23 +1,21 @@
 //! Joining by a snapshot: whom to ask, whom to believe (nobody), what to do when one lies or goes away.
 
 use super::policy::{Checkpoint, Decision, SyncMode, decide};
+use super::sink::Sink;
 use crate::heavy::HeavyConfig;
-use async_trait::async_trait;
 use futures::future::join_all;
 use holdfast_ledger::{
-    CheckedManifest, Chunk, ChunkAsk, FollowError, Genesis, ListIndex, MANIFEST_BYTES_MAX, Manifest, STEP_BYTES_MAX,
-    Step, Steps, Trusted,
+    CheckedManifest, FollowError, Genesis, ListIndex, MANIFEST_BYTES_MAX, Manifest, STEP_BYTES_MAX, Step, Steps,
+    Trusted,
 };
-use holdfast_network::join::{JoinClient, JoinError as TalkError, JoinSink, Peer, TakeError, fetch};
+use holdfast_network::join::{JoinClient, JoinError as TalkError, Peer, fetch};
 use holdfast_network::wire::{JOIN_DATA_BYTES_MAX, SourceOffer, ToSource};
 use holdfast_network::{Endpoint, NodeAddr};
-use holdfast_primitives::limits::SNAPSHOT_CHUNK_BYTES_MAX;
-use holdfast_primitives::{Address, Bounded, ChainId, Height, ValidatorSet, decode_exact};
+use holdfast_primitives::{Address, ChainId, Height, ValidatorSet, decode_exact};
 use holdfast_store::{ChainDb, Joining, StoreError, Target};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -32,8 +30,6 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const OFFER_WITHIN: Duration = Duration::from_secs(5);
 /// Nodes that are asked, those named by others included.
 const PEERS_MAX: usize = 64;
-/// Chunks between two lines of progress.
-const CHUNKS_PER_LINE: u64 = 64;
 
 /// Why a node did not join.
 #[derive(Debug, Error)]
@@ -297,16 +293,15 @@ impl Joiner {
             let lists =
                 if at_lists { blocking(&joining, |joining| joining.lists()).await? } else { ListIndex::default() };
             let manifest = Arc::clone(&found.manifest);
-            let (taken, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-            let desk = Arc::new(Desk { joining: Arc::clone(&joining), manifest, lists, height, taken, bytes });
+            let sink = Arc::new(Sink::new(Arc::clone(&joining), manifest, lists));
             let peers: Vec<Peer> = helpers
                 .iter()
                 .filter(|peer| !liars.contains(&peer.id))
                 .map(|addr| Peer { addr: addr.clone(), endpoint: Arc::clone(&self.endpoint) })
                 .collect();
-            let fetched = fetch(&peers, self.genesis.chain_id(), Arc::new(Sink(Arc::clone(&desk))), asks).await;
+            let fetched = fetch(&peers, self.genesis.chain_id(), Arc::clone(&sink), asks).await;
             liars.extend(fetched.liars.iter().map(|liar| liar.peer));
-            if desk.taken.load(Ordering::Relaxed) > 0 {
+            if sink.has_taken() {
                 *since = Instant::now();
             }
             if let Some(fault) = fetched.fault {
@@ -424,49 +419,4 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, JoinError> {
     let joining = Arc::clone(joining);
     Ok(tokio::task::spawn_blocking(move || work(&joining)).await??)
-}
-
-/// Verifies chunks and writes them.
-struct Sink(Arc<Desk>);
-
-struct Desk {
-    joining: Arc<Joining>,
-    manifest: Arc<CheckedManifest>,
-    lists: ListIndex,
-    height: Height,
-    taken: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Desk {
-    fn take(&self, number: u32, ask: &ChunkAsk, data: &[u8]) -> Result<Option<ChunkAsk>, TakeError> {
-        let lies = |reason: String| TakeError::Lie { reason };
-        let chunk: Chunk = decode_exact(data, SNAPSHOT_CHUNK_BYTES_MAX).map_err(|error| lies(error.to_string()))?;
-        let verified = self.manifest.verify_chunk(&self.lists, ask, chunk).map_err(|error| lies(error.to_string()))?;
-        let kept = self.joining.take(number, &verified.diff, verified.next.as_ref());
-        kept.map_err(|error| TakeError::Fault(Box::new(error)))?;
-        let bytes = self.bytes.fetch_add(data.len() as u64, Ordering::Relaxed) + data.len() as u64;
-        let taken = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
-        if taken.is_multiple_of(CHUNKS_PER_LINE) {
-            tracing::info!(height = %self.height, chunks = taken, bytes, "fetches a snapshot");
-        }
-        Ok(verified.next)
-    }
-}
-
-#[async_trait]
-impl JoinSink for Sink {
-    type Job = (u32, ChunkAsk);
-
-    fn question(&self, (_, ask): &Self::Job) -> ToSource {
-        let ask = borsh::to_vec(ask).expect("an ask encodes into memory");
-        ToSource::Chunk { height: self.0.height, ask: Bounded::new(ask).expect("an ask has 14 bytes") }
-    }
-
-    async fn take(&self, (number, ask): Self::Job, data: Vec<u8>) -> Result<Option<Self::Job>, TakeError> {
-        let desk = Arc::clone(&self.0);
-        let taken = tokio::task::spawn_blocking(move || desk.take(number, &ask, &data)).await;
-        let left = taken.map_err(|error| TakeError::Fault(Box::new(error)))??;
-        Ok(left.map(|ask| (number, ask)))
-    }
 }

@@ -49,7 +49,7 @@ impl<T> Shelf<T> {
     /// Whether the state after this height is to be kept.
     pub(crate) fn is_due(&self, height: Height) -> bool {
         let interval = self.interval.load(Ordering::Relaxed);
-        interval > 0 && height.get() % interval == 0
+        interval > 0 && height.get().is_multiple_of(interval)
     }
 
     /// Keeps the state after `height`, and lets the oldest go that nobody fetches any more.
