@@ -29,6 +29,16 @@ impl Request {
         Self { wire: wire.into_bytes(), answer_bytes }
     }
 
+    /// A GET.
+    pub fn get(path: &str) -> Self {
+        Self { wire: format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes(), answer_bytes: 0 }
+    }
+
+    /// As it goes over the wire.
+    pub fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+
     /// Sends it once; gives the answer's body.
     pub fn once(&self, server: SocketAddr) -> Result<Vec<u8>> {
         runtime()?.block_on(async {
@@ -66,25 +76,26 @@ pub fn load(server: SocketAddr, request: &Request, time: Duration) -> Result<u64
 }
 
 /// The load comes from one thread, so that the server has the other processors to itself.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-struct Connection {
+/// One keep-alive connection.
+pub struct Connection {
     socket: TcpStream,
     buffer: Vec<u8>,
     head_bytes: usize,
 }
 
 impl Connection {
-    async fn open(server: SocketAddr) -> Result<Self> {
+    pub async fn open(server: SocketAddr) -> Result<Self> {
         let socket = TcpStream::connect(server).await?;
         socket.set_nodelay(true)?;
         Ok(Self { socket, buffer: vec![0; 4 << 20], head_bytes: 0 })
     }
 
     /// Sends a request and reads its whole answer; gives the length of the body.
-    async fn ask(&mut self, wire: &[u8]) -> Result<usize> {
+    pub async fn ask(&mut self, wire: &[u8]) -> Result<usize> {
         self.socket.write_all(wire).await?;
         let mut filled = 0;
         loop {
@@ -100,7 +111,7 @@ impl Connection {
         }
     }
 
-    fn body(&self, length: usize) -> &[u8] {
+    pub fn body(&self, length: usize) -> &[u8] {
         &self.buffer[self.head_bytes..self.head_bytes + length]
     }
 }

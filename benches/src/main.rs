@@ -16,6 +16,7 @@ mod put;
 mod rpc;
 mod settle;
 mod tag;
+mod transfers;
 
 use anyhow::{Result, bail};
 use harness::Report;
@@ -32,6 +33,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("memory", memory::run),
     ("put", put::run),
     ("join", join::run),
+    ("transfers", transfers::run),
 ];
 
 fn main() -> Result<()> {

@@ -160,7 +160,7 @@ fn program() -> Result<Command> {
 }
 
 /// The most memory a process had so far.
-fn peak_of(pid: u32) -> Option<u64> {
+pub fn peak_of(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
