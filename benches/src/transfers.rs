@@ -2,7 +2,7 @@
 //!
 //! The validators are `holdfast heavy` processes as anyone runs them: JSON-RPC over loopback, mempool, gossip, the real
 //! consensus engine, RocksDB with a synced write per block, the state root in every header. The client is this process: it
-//! sends what was signed beforehand, 500 calls of `tx_submit` in one request as an exchange would, over four connections,
+//! sends what was signed beforehand, 500 calls of `tx_submit` in one request as an exchange would, over eight connections,
 //! and keeps no more than some tens of thousands waiting. A transaction counts once its block is durable.
 //!
 //! Everything runs on two processors, client included. The yardstick is the batch verification of ed25519 signatures by

@@ -95,7 +95,7 @@ struct Room {
 }
 
 struct Taken {
-    txs: Vec<SoundTx>,
+    txs: Vec<AdmittedTx>,
     skipped: Vec<(TxId, TxError)>,
 }
 
@@ -126,21 +126,21 @@ fn take(execution: &mut Execution, candidates: impl Iterator<Item = AdmittedTx>,
         if room.is_used_up() {
             break;
         }
-        let tx = candidate.into_sound();
+        let tx = candidate.sound();
         let sender = tx.signed().tx.sender;
         if !tx.is_free() && waiting.contains(&sender) {
             continue;
         }
-        if !room.fits(&tx) {
+        if !room.fits(tx) {
             if !tx.is_free() {
                 waiting.insert(sender);
             }
             continue;
         }
-        match execution.run(&tx) {
+        match execution.run(tx) {
             Ok(()) => {
-                room.take(&tx);
-                taken.txs.push(tx);
+                room.take(tx);
+                taken.txs.push(candidate);
             }
             Err(error) => taken.skipped.push((tx.id(), error)),
         }
@@ -153,10 +153,10 @@ fn header(
     parent: BlockHash,
     context: &BlockContext,
     vrf: VrfProof,
-    txs: &[SoundTx],
+    txs: &[AdmittedTx],
     executed: &Executed,
 ) -> Header {
-    let leaves: Vec<[u8; 32]> = txs.iter().map(SoundTx::leaf).collect();
+    let leaves: Vec<[u8; 32]> = txs.iter().map(|tx| tx.sound().leaf()).collect();
     Header {
         protocol_version: executed.state.chain().protocol,
         chain: state.chain().chain,
@@ -174,10 +174,10 @@ fn header(
     }
 }
 
-fn full_block(header: Header, txs: Vec<SoundTx>) -> FullBlock {
+fn full_block(header: Header, txs: Vec<AdmittedTx>) -> FullBlock {
     let (mut signed, mut openings) = (Vec::with_capacity(txs.len()), Vec::new());
     for tx in txs {
-        let envelope = tx.into_envelope();
+        let envelope = tx.into_sound().into_envelope();
         if matches!(envelope.signed.tx.body, TxBody::Prove { .. }) {
             openings.push(envelope.openings);
         }

@@ -21,7 +21,8 @@ pub(crate) use extend::added;
 pub(crate) use register::{escrow, placement_counts};
 
 /// A transaction whose shape holds and whose signatures wait to be verified.
-pub(crate) struct ShapedTx {
+#[derive(Clone, Debug)]
+pub struct ShapedTx {
     envelope: TxEnvelope,
     id: TxId,
     bytes: Vec<u8>,
@@ -41,7 +42,10 @@ pub struct SoundTx {
 
 impl ShapedTx {
     /// Checks everything that needs neither a signature nor the state.
-    pub(crate) fn check(params: &Params, envelope: TxEnvelope) -> Result<Self, TxError> {
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(params: &Params, envelope: TxEnvelope) -> Result<Self, TxError> {
         Self::check_with(params, envelope, None)
     }
 
@@ -65,8 +69,13 @@ impl ShapedTx {
     }
 
     /// The transaction.
-    pub(crate) const fn signed(&self) -> &SignedTx {
+    pub const fn signed(&self) -> &SignedTx {
         &self.envelope.signed
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> TxId {
+        self.id
     }
 
     /// What the sender signed: the bytes without the signature, which stands last.

@@ -11,11 +11,10 @@ use crate::state::State;
 use crate::trees::{leaves_root, rows_root};
 use crate::tx::{SignedTx, TxBody, TxEnvelope};
 use holdfast_por::openings_digest;
-use holdfast_primitives::{BlockHash, Digest, TimeMs, merkle};
+use holdfast_primitives::{BlockHash, Digest, TimeMs, TxId, merkle};
 use rayon::prelude::*;
-
-/// Transactions whose signatures one thread verifies together: enough for the batch's gain, few enough to share out.
-pub(crate) const TXS_PER_TASK: usize = 256;
+use std::borrow::Borrow;
+use std::sync::Arc;
 
 /// Checks `full` as the block after `state`, whose block has the hash `parent`, at `now` by the checker's clock.
 /// Spreads signatures over rayon's threads.
@@ -23,18 +22,38 @@ pub(crate) const TXS_PER_TASK: usize = 256;
 /// # Errors
 /// The first rule that the block breaks.
 pub fn check_block(state: &State, parent: BlockHash, full: FullBlock, now: TimeMs) -> Result<CheckedBlock, BlockError> {
+    check_block_knowing(state, parent, full, now, |_| Vec::new())
+}
+
+/// As [`check_block`], for a checker that has found some of the transactions sound before, on this chain: `known` answers
+/// each id with that transaction or nothing. Their signatures are not verified again; an id is a hash over all bytes of a
+/// transaction, so equal ids are equal bytes. Proofs, whose openings an id does not cover, are never asked for.
+///
+/// # Errors
+/// As [`check_block`].
+pub fn check_block_knowing(
+    state: &State,
+    parent: BlockHash,
+    full: FullBlock,
+    now: TimeMs,
+    known: impl FnOnce(&[TxId]) -> Vec<Option<Arc<SoundTx>>>,
+) -> Result<CheckedBlock, BlockError> {
     let header = &full.block.header;
     check_place(state, parent, header, now)?;
     check_beacon(state, header)?;
     check_size(state, &full)?;
-    check_tx_root(&full.block)?;
-    let txs = check_txs(state, &full)?;
+    let ids = check_tx_root(&full.block)?;
+    let txs = check_txs(state, &full, &ids, known)?;
     let executed = check_execution(state, header, &txs)?;
     Ok(CheckedBlock::new(full, executed))
 }
 
 /// Executes the block's transactions and compares what they lead to with the header.
-pub(crate) fn check_execution(state: &State, header: &Header, txs: &[SoundTx]) -> Result<Executed, BlockError> {
+pub(crate) fn check_execution<T: Borrow<SoundTx>>(
+    state: &State,
+    header: &Header,
+    txs: &[T],
+) -> Result<Executed, BlockError> {
     let context =
         BlockContext { height: header.height, time: header.time, proposer: header.proposer, beacon: header.beacon };
     let executed = execute(state, context, txs).map_err(|(index, error)| BlockError::Tx { index, error })?;
@@ -130,35 +149,48 @@ pub(crate) const fn is_proof(signed: &SignedTx) -> bool {
     matches!(signed.tx.body, TxBody::Prove { .. })
 }
 
-pub(crate) fn check_tx_root(block: &Block) -> Result<(), BlockError> {
-    let leaves: Vec<[u8; 32]> = block.txs.par_iter().map(|signed| merkle::leaf(&signed.to_bytes())).collect();
+/// Whether the header commits to the transactions; returns their ids.
+pub(crate) fn check_tx_root(block: &Block) -> Result<Vec<TxId>, BlockError> {
+    let hashes = |signed: &SignedTx| {
+        let bytes = signed.to_bytes();
+        (merkle::leaf(&bytes), SignedTx::id_of(&bytes))
+    };
+    let (leaves, ids): (Vec<[u8; 32]>, Vec<TxId>) = block.txs.par_iter().map(hashes).unzip();
     let (expected, found) = (leaves_root(&leaves), block.header.tx_root);
     if expected != found {
         return Err(BlockError::TxRoot { expected, found });
     }
-    Ok(())
+    Ok(ids)
 }
 
-/// Every transaction by itself.
-fn check_txs(state: &State, full: &FullBlock) -> Result<Vec<SoundTx>, BlockError> {
-    let verdicts: Vec<_> = envelopes(full)
-        .into_par_iter()
-        .chunks(TXS_PER_TASK)
-        .flat_map_iter(|chunk| sound(state.params(), &state.chain().chain, chunk))
-        .collect();
-    let with_place =
-        |(index, verdict): (usize, Result<SoundTx, _>)| verdict.map_err(|error| BlockError::Tx { index, error });
-    verdicts.into_iter().enumerate().map(with_place).collect()
+/// Every transaction by itself; those that are known are not looked at again.
+fn check_txs(
+    state: &State,
+    full: &FullBlock,
+    ids: &[TxId],
+    known: impl FnOnce(&[TxId]) -> Vec<Option<Arc<SoundTx>>>,
+) -> Result<Vec<Arc<SoundTx>>, BlockError> {
+    let mut txs = known(ids);
+    txs.resize(ids.len(), None);
+    for (tx, (id, signed)) in txs.iter_mut().zip(ids.iter().zip(full.block.txs.iter())) {
+        tx.take_if(|tx| is_proof(signed) || tx.id() != *id);
+    }
+    let strangers: Vec<usize> = (0..txs.len()).filter(|index| txs[*index].is_none()).collect();
+    let verdicts = sound(state.params(), &state.chain().chain, envelopes(full, &txs));
+    for (index, verdict) in strangers.into_iter().zip(verdicts) {
+        txs[index] = Some(Arc::new(verdict.map_err(|error| BlockError::Tx { index, error })?));
+    }
+    Ok(txs.into_iter().map(|tx| tx.expect("every stranger got a verdict")).collect())
 }
 
-/// Puts each proof's openings beside its transaction again.
-fn envelopes(full: &FullBlock) -> Vec<TxEnvelope> {
+/// The transactions that nobody knows, each proof's openings beside it again.
+fn envelopes(full: &FullBlock, known: &[Option<Arc<SoundTx>>]) -> Vec<TxEnvelope> {
     let mut openings = full.openings.iter();
-    let mut beside = |signed: &SignedTx| {
+    let mut beside = |(signed, known): (&SignedTx, &Option<Arc<SoundTx>>)| {
         let openings = if is_proof(signed) { openings.next().cloned() } else { None };
-        TxEnvelope { signed: signed.clone(), openings: openings.unwrap_or_default() }
+        known.is_none().then(|| TxEnvelope { signed: signed.clone(), openings: openings.unwrap_or_default() })
     };
-    full.block.txs.iter().map(&mut beside).collect()
+    full.block.txs.iter().zip(known).filter_map(&mut beside).collect()
 }
 
 fn check_outcome(header: &Header, executed: &Executed) -> Result<(), BlockError> {

@@ -4,7 +4,7 @@ use crate::block::{Event, FullBlock, Header};
 use crate::diff::Diff;
 use crate::execute::Executed;
 use crate::state::State;
-use holdfast_primitives::BlockHash;
+use holdfast_primitives::{BlockHash, TxId};
 
 /// A block whose every rule holds, with all it leads to. Only [`crate::build_block`] and [`crate::check_block`] make one.
 #[derive(Clone, Debug)]
@@ -27,6 +27,16 @@ pub struct Applied {
     pub diff: Diff,
     /// What happened, in order.
     pub events: Vec<Event>,
+}
+
+impl Applied {
+    /// The ids of the block's transactions, in order: every one that was executed said so in an event.
+    pub fn tx_ids(&self) -> impl Iterator<Item = TxId> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Executed { tx, .. } => Some(*tx),
+            _ => None,
+        })
+    }
 }
 
 impl CheckedBlock {

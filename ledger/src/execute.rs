@@ -23,6 +23,7 @@ use crate::state::State;
 use crate::tx::TxBody;
 use holdfast_primitives::{AccountNo, Address, Amount, Height, TimeMs};
 use ledger::{account_or_new, credit, debit};
+use std::borrow::Borrow;
 
 /// What a block's transactions run under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +64,14 @@ pub struct Executed {
 ///
 /// # Errors
 /// The place of the first transaction that breaks a rule, and the rule.
-pub fn execute(parent: &State, context: BlockContext, txs: &[SoundTx]) -> Result<Executed, (usize, TxError)> {
+pub fn execute<T: Borrow<SoundTx>>(
+    parent: &State,
+    context: BlockContext,
+    txs: &[T],
+) -> Result<Executed, (usize, TxError)> {
     let mut execution = Execution::begin(parent, context);
     for (index, tx) in txs.iter().enumerate() {
-        execution.run(tx).map_err(|error| (index, error))?;
+        execution.run(tx.borrow()).map_err(|error| (index, error))?;
     }
     Ok(execution.finish())
 }

@@ -40,16 +40,16 @@ pub mod statement;
 mod trees;
 mod tx;
 
-pub use admit::{AdmittedTx, admit, admit_sound, sound};
+pub use admit::{AdmittedTx, VERIFIED_TOGETHER_MAX, VERIFIED_TOGETHER_MIN, admit, admit_sound, shape, sound, verify};
 pub use audit::{
     AuditError, HolderAudit, HolderClaim, LostBatch, PaymentClaim, SlotEvidence, audit_holder, audit_payments,
     audit_revenue, audit_round_rows, slot_evidence,
 };
 pub use block::*;
 pub use build::{Built, Proposer, build_block};
-pub use check::SoundTx;
 pub use check::standing::Pending;
-pub use check_block::check_block;
+pub use check::{ShapedTx, SoundTx};
+pub use check_block::{check_block, check_block_knowing};
 pub use checked::{Applied, CheckedBlock};
 pub use diff::{Diff, RECORD_BYTES_MAX, Table};
 pub use error::{BlockError, PlacementRule, SegmentRule, StakeRule, TxError};

@@ -7,8 +7,8 @@
 use crate::admit::sound_of;
 use crate::block::{Block, Event};
 use crate::check::{ShapedTx, SoundTx};
-use crate::check_block::{TXS_PER_TASK, check_beacon, check_execution, check_place, check_tx_root, is_proof};
-use crate::error::{BlockError, TxError};
+use crate::check_block::{check_beacon, check_execution, check_place, check_tx_root, is_proof};
+use crate::error::BlockError;
 use crate::execute::Executed;
 use crate::state::State;
 use crate::tx::{SignedTx, TxBody, TxEnvelope};
@@ -125,11 +125,7 @@ fn check_txs(state: &State, txs: Vec<KeptTx>) -> Result<Vec<SoundTx>, BlockError
         Some(failed) => ShapedTx::check_pruned(params, envelope, failed),
         None => ShapedTx::check(params, envelope),
     };
-    let verdicts: Vec<Result<SoundTx, TxError>> = txs
-        .into_par_iter()
-        .chunks(TXS_PER_TASK)
-        .flat_map_iter(|chunk| sound_of(chain, chunk.into_iter().map(shape)))
-        .collect();
+    let verdicts = sound_of(chain, txs.into_par_iter().map(shape).collect());
     let with_place =
         |(index, verdict): (usize, Result<SoundTx, _>)| verdict.map_err(|error| BlockError::Tx { index, error });
     verdicts.into_iter().enumerate().map(with_place).collect()

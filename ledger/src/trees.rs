@@ -1,12 +1,16 @@
 //! The chain's own small trees: transactions, events, round rows. Their roots stand in headers and round records.
 //!
 //! Leaves and nodes hash as everywhere here (`primitives::merkle`); a node without a right neighbour moves up as it is.
-//! `rs_merkle` builds the trees; verifying an inclusion needs SHA-256 only and is written out.
+//! `rs_merkle` builds the trees for proofs; the root alone and verifying an inclusion need SHA-256 only and are written out.
 
 use crate::block::{Block, Event};
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_primitives::{Bounded, Digest, merkle};
+use rayon::prelude::*;
 use rs_merkle::{Hasher, MerkleTree};
+
+/// Fewer rows are not worth another thread.
+const ROWS_PER_TASK: usize = 1_024;
 
 /// Levels of the deepest tree: positions have 32 bits.
 pub const INCLUSION_LEVELS_MAX: usize = 32;
@@ -22,20 +26,36 @@ pub struct InclusionProof {
     pub siblings: Bounded<[u8; 32], INCLUSION_LEVELS_MAX>,
 }
 
-/// The root over leaf hashes; the zero digest when there are none.
+/// The root over leaf hashes; the zero digest when there are none. The same as of the tree that proofs are made with, which
+/// keeps every level and costs several times as much.
 pub fn leaves_root(leaves: &[[u8; 32]]) -> Digest {
-    Digest::new(tree(leaves).root().unwrap_or(merkle::EMPTY))
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        let parents = level.len().div_ceil(2);
+        for place in 0..parents {
+            level[place] = match level.get(2 * place + 1) {
+                Some(right) => merkle::node(&level[2 * place], right),
+                None => level[2 * place],
+            };
+        }
+        level.truncate(parents);
+    }
+    Digest::new(level.first().copied().unwrap_or(merkle::EMPTY))
 }
 
 /// The root over the borsh encodings of rows.
-pub fn rows_root<T: BorshSerialize>(rows: &[T]) -> Digest {
+pub fn rows_root<T: BorshSerialize + Sync>(rows: &[T]) -> Digest {
     leaves_root(&row_leaves(rows))
 }
 
-/// The leaf hashes of rows.
-pub fn row_leaves<T: BorshSerialize>(rows: &[T]) -> Vec<[u8; 32]> {
-    let encode = |row: &T| borsh::to_vec(row).expect("a row encodes into memory");
-    rows.iter().map(|row| merkle::leaf(&encode(row))).collect()
+/// The leaf hashes of rows; many are hashed on all of rayon's threads.
+pub fn row_leaves<T: BorshSerialize + Sync>(rows: &[T]) -> Vec<[u8; 32]> {
+    let leaf = |bytes: &mut Vec<u8>, row: &T| {
+        bytes.clear();
+        row.serialize(bytes).expect("a row encodes into memory");
+        merkle::leaf(bytes)
+    };
+    rows.par_iter().with_min_len(ROWS_PER_TASK).map_init(Vec::new, leaf).collect()
 }
 
 /// Proves that leaf `index` stands under [`leaves_root`]; `None` when there is no such leaf.
@@ -99,4 +119,19 @@ impl Hasher for ChainHasher {
 
 fn tree(leaves: &[[u8; 32]]) -> MerkleTree<ChainHasher> {
     MerkleTree::from_leaves(leaves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{leaves_root, tree};
+    use holdfast_primitives::merkle;
+
+    #[test]
+    fn the_root_alone_is_the_root_of_the_tree_that_proves() {
+        let leaves: Vec<[u8; 32]> = (0..70_u8).map(|number| merkle::leaf(&[number])).collect();
+        for count in 0..=leaves.len() {
+            let expected = tree(&leaves[..count]).root().unwrap_or(merkle::EMPTY);
+            assert_eq!(leaves_root(&leaves[..count]).as_bytes(), &expected, "{count} leaves");
+        }
+    }
 }

@@ -26,7 +26,9 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 /// Transactions that wait for one peer, at most.
-const QUEUE: usize = 4_096;
+const QUEUE: usize = 16_384;
+/// Transactions of one peer that are judged together: what it may waste of others' time before it is turned away.
+pub const TAKEN_TOGETHER: usize = 512;
 /// Bytes that one message is filled up to.
 const MESSAGE_BYTES: usize = 512 * 1024;
 /// Transactions of one connection that no honest node would have passed on, before it is closed.
@@ -61,8 +63,8 @@ pub trait TxPool: Send + Sync + 'static {
         0
     }
 
-    /// Takes a transaction that `from` passed on.
-    async fn take(&self, from: Address, tx: &[u8]) -> Taken;
+    /// Takes transactions that `from` passed on; says of each what became of it, in order.
+    async fn take(&self, from: Address, txs: &[GossipTx]) -> Vec<Taken>;
 
     /// Everything that waits.
     fn waiting(&self) -> Vec<Bytes>;
@@ -235,11 +237,13 @@ impl<P: TxPool> Gossip<P> {
                 Ok(None) => return GossipEnd::Done,
                 Err(error) => return error.into(),
             };
-            for tx in txs.into_inner() {
-                match self.pool.take(peer, &tx).await {
-                    Taken::New => self.spread(&Bytes::from(tx.into_inner()), Some(peer)),
-                    Taken::Passed => {}
-                    Taken::Garbage => strikes += 1,
+            for slice in txs.chunks(TAKEN_TOGETHER) {
+                for (tx, taken) in slice.iter().zip(self.pool.take(peer, slice).await) {
+                    match taken {
+                        Taken::New => self.spread(&Bytes::copy_from_slice(tx), Some(peer)),
+                        Taken::Passed => {}
+                        Taken::Garbage => strikes += 1,
+                    }
                 }
                 if strikes > STRIKES_MAX {
                     return GossipEnd::Garbage { strikes };

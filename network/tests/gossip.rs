@@ -6,7 +6,7 @@ mod common;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::*;
-use holdfast_network::gossip::{Gossip, Taken, TxPool};
+use holdfast_network::gossip::{Gossip, TAKEN_TOGETHER, Taken, TxPool};
 use holdfast_network::memory::MemoryNetwork;
 use holdfast_network::wire::{FromPeer, GOSSIP_VERSION, GossipTx, RefusalCode, read_frame, write_frame};
 use holdfast_network::{CloseReason, Endpoint, Protocol};
@@ -39,16 +39,17 @@ impl TxPool for Pool {
         *peer != id(STRANGER)
     }
 
-    async fn take(&self, _from: Address, tx: &[u8]) -> Taken {
+    async fn take(&self, _from: Address, txs: &[GossipTx]) -> Vec<Taken> {
         if let Some(slow) = self.slow {
-            tokio::time::sleep(slow).await;
+            tokio::time::sleep(slow * txs.len() as u32).await;
         }
-        *self.taken.lock().unwrap() += 1;
-        match tx.first() {
+        *self.taken.lock().unwrap() += txs.len();
+        let take = |tx: &GossipTx| match tx.first() {
             None | Some(&GARBAGE) => Taken::Garbage,
             _ if self.txs.lock().unwrap().insert(Bytes::copy_from_slice(tx)) => Taken::New,
             _ => Taken::Passed,
-        }
+        };
+        txs.iter().map(take).collect()
     }
 
     fn waiting(&self) -> Vec<Bytes> {
@@ -221,9 +222,9 @@ async fn the_babbler_is_turned_away_and_the_honest_go_on() {
     let (one, honest) = (Node::start(&network, 1), Node::start(&network, 2));
     honest.knows(&one);
     honest.meets(1).await;
-    let babble = saying((0..100).map(|number| vec![GARBAGE, number]).collect());
+    let babble = saying((0..4_000_u32).map(|number| [&[GARBAGE][..], &number.to_le_bytes()].concat()).collect());
     assert_eq!(infiltrate(&network, 3, CHAIN, vec![babble]).await, Some(RefusalCode::Malformed));
-    assert!(*one.pool.taken.lock().unwrap() <= 9, "eight strikes are enough");
+    assert!(*one.pool.taken.lock().unwrap() <= TAKEN_TOGETHER, "the first that are judged are enough");
     txs(6, 10).iter().for_each(|tx| honest.submit(tx));
     one.has(10).await;
     assert_eq!(one.gossip.peers(), [id(2)]);

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use holdfast_consensus::{
     AppError, BlockIdentity, BuildRequest, Evidence, HeightConfig, LedgerApp, Timeouts, Undecided, Verdict,
 };
-use holdfast_ledger::{BlockError, FullBlock, Proposer, Tx, TxBody, TxEnvelope, build_block};
+use holdfast_ledger::{BlockError, FullBlock, Header, Proposer, Tx, TxBody, TxEnvelope, build_block};
 use holdfast_network::gossip::Gossip;
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{Address, Amount, BlockHash, Certificate, Height, HeightDelta, Misbehaviour, decode_exact};
 use holdfast_store::Undecided as Kept;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -29,6 +29,8 @@ pub struct NodeApp {
     keys: Arc<NodeKeys>,
     gossip: Arc<Gossip<GossipPool>>,
     known: u32,
+    /// The newest block that was built here: its bytes need not be read to know which block they are.
+    own: Arc<Mutex<Option<(Bytes, BlockIdentity)>>>,
 }
 
 /// This program does not know the rules of the next block.
@@ -49,12 +51,16 @@ pub struct TooOld {
 impl NodeApp {
     /// Drives `core`; `keys` sign what this node proposes. Accusations are handed in here and passed on through `gossip`.
     /// Stops before a rule book newer than `known`.
-    pub const fn new(core: Arc<NodeCore>, keys: Arc<NodeKeys>, gossip: Arc<Gossip<GossipPool>>, known: u32) -> Self {
-        Self { core, keys, gossip, known }
+    pub fn new(core: Arc<NodeCore>, keys: Arc<NodeKeys>, gossip: Arc<Gossip<GossipPool>>, known: u32) -> Self {
+        Self { core, keys, gossip, known, own: Arc::default() }
+    }
+
+    fn own(&self) -> Option<(Bytes, BlockIdentity)> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Hands in a proof that a validator contradicted itself. Every node that saw it does, and the first one counts.
-    fn accuse(&self, misbehaviour: Misbehaviour) {
+    async fn accuse(&self, misbehaviour: Misbehaviour) {
         tracing::warn!(?misbehaviour, "a validator said two things of which it may say only one");
         let (key, chain) = (&self.keys.identity, self.core.tip().state);
         let chain = chain.chain();
@@ -63,7 +69,7 @@ impl NodeApp {
         let tx = Tx { sender: key.address(), sequence: 0, fee: Amount::ZERO, expires, body };
         let envelope = TxEnvelope::bare(tx.sign(key, &chain.chain));
         let travelling = gossip::encode(&envelope);
-        match self.core.submit(envelope) {
+        match self.core.submit(envelope).await {
             Ok(_) => self.gossip.spread(&travelling, None),
             Err(reason) => tracing::info!(%reason, "the accusation is not needed"),
         }
@@ -101,6 +107,9 @@ impl LedgerApp for NodeApp {
     }
 
     fn identify(&self, block: &[u8]) -> Result<BlockIdentity, AppError> {
+        if let Some((_, identity)) = self.own().filter(|(bytes, _)| *bytes == block) {
+            return Ok(identity);
+        }
         let full = decode(block)?;
         full.check_commitments()?;
         let header = &full.block.header;
@@ -108,7 +117,7 @@ impl LedgerApp for NodeApp {
     }
 
     async fn build(&self, request: BuildRequest) -> Result<Bytes, AppError> {
-        let (core, keys) = (Arc::clone(&self.core), Arc::clone(&self.keys));
+        let (core, keys, own) = (Arc::clone(&self.core), Arc::clone(&self.keys), Arc::clone(&self.own));
         let build = move || {
             let tip = core.tip();
             let candidates = core.candidates(request.bytes_max);
@@ -118,7 +127,10 @@ impl LedgerApp for NodeApp {
                 core.drop_skipped(&built.skipped);
             }
             let bytes = encode(built.checked.full());
-            core.remember(built.checked);
+            let Header { height, proposer, .. } = *built.checked.header();
+            let hash = core.remember(built.checked);
+            let identity = BlockIdentity { hash, height, proposer };
+            *own.lock().unwrap_or_else(PoisonError::into_inner) = Some((bytes.clone(), identity));
             bytes
         };
         Ok(tokio::task::spawn_blocking(build).await?)
@@ -157,13 +169,11 @@ impl LedgerApp for NodeApp {
 
     async fn commit(&self, block: Bytes, certificate: Certificate, evidence: Evidence) -> Result<(), AppError> {
         let core = Arc::clone(&self.core);
-        let commit = move || {
-            let full = decode(&block)?;
-            core.commit(full, certificate.block, &certificate)
-        };
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let commit = move || core.commit(|| decode(&block), &certificate);
         tokio::task::spawn_blocking(commit).await??;
         for misbehaviour in evidence.items {
-            self.accuse(misbehaviour);
+            self.accuse(misbehaviour).await;
         }
         Ok(())
     }

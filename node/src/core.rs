@@ -3,17 +3,17 @@
 //! A commit is one fan-out: database first (one synced write), then the tip in memory, then the mempool, then whoever
 //! watches. Readers take the tip as a value; nobody sees half a block.
 
+use crate::admission::Door;
 use crate::clock::now;
 use crate::join::{Checkpoint, Shelf};
-use crate::mempool::{Mempool, MempoolLimits, SubmitError, Waiting};
+use crate::mempool::{Mempool, MempoolLimits, Waiting};
 use crate::metrics::NodeMetrics;
 use crate::work::{RoundWork, round_work};
 use holdfast_consensus::AppError;
 use holdfast_ledger::{
-    AdmittedTx, Applied, BlockError, CheckedBlock, Event, FullBlock, Genesis, Header, SignedTx, State, TxEnvelope,
-    TxError, check_block, slot_evidence, sound,
+    AdmittedTx, Applied, BlockError, CheckedBlock, Event, FullBlock, Genesis, Header, State, TxEnvelope, TxError,
+    check_block_knowing, slot_evidence,
 };
-use holdfast_network::gossip::Taken;
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, RoundNo, TimeMs, TxId};
 use holdfast_store::{ChainDb, CommitInput, HolderEvidence, StoreError};
 use std::collections::VecDeque;
@@ -41,9 +41,11 @@ pub struct NodeCore {
     db: Arc<ChainDb>,
     tip: RwLock<Tip>,
     mempool: Mutex<Mempool>,
+    pub(crate) door: Door,
     checked: Mutex<VecDeque<CheckedBlock>>,
     work: Notify,
     height: watch::Sender<Height>,
+    drops: watch::Sender<u64>,
     metrics: NodeMetrics,
     shelf: Shelf,
     checkpoint: Option<Checkpoint>,
@@ -69,9 +71,11 @@ impl NodeCore {
             db: Arc::new(db),
             tip: RwLock::new(Tip { hash, header, state }),
             mempool: Mutex::new(Mempool::new(limits)),
+            door: Door::default(),
             checked: Mutex::new(VecDeque::new()),
             work: Notify::new(),
             height: watch::Sender::new(height),
+            drops: watch::Sender::new(0),
             metrics: NodeMetrics::new(),
             shelf,
             checkpoint: None,
@@ -125,35 +129,28 @@ impl NodeCore {
         self.height.subscribe()
     }
 
+    /// How many transactions the pool ever dropped; changes with every one that [`NodeCore::waiting`] says so of.
+    pub fn watch_drops(&self) -> watch::Receiver<u64> {
+        self.drops.subscribe()
+    }
+
     /// The lowest height whose openings are still kept: what peers can be served from.
     pub(crate) fn min_full_height(&self) -> Height {
         let below = self.db.pruned().map_or(Height::GENESIS, |pruned| pruned.openings_below);
         below.max(Height::GENESIS.next())
     }
 
-    /// Admits a transaction. Signatures are checked before the pool is locked.
-    pub(crate) fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
-        let tip = self.tip();
-        let verdict = sound(tip.state.params(), &tip.state.chain().chain, vec![envelope]).pop();
-        let sound = verdict.expect("one transaction gets one verdict")?;
-        let id = self.mempool().insert(&tip.state, sound)?;
+    /// Changes the pool at the tip, and tells of it. The tip does not move meanwhile: what is admitted is admitted at the
+    /// tip at which the pool was last rechecked.
+    pub(crate) fn change_pool<T>(&self, change: impl FnOnce(&mut Mempool, &State) -> T) -> T {
+        let (changed, drops) = {
+            let mut mempool = self.mempool();
+            let changed = change(&mut mempool, &self.tip().state);
+            (changed, mempool.drops())
+        };
         self.work.notify_waiters();
-        Ok(id)
-    }
-
-    /// Admits a transaction that another heavy node passed on. Whether it holds by itself does not depend on the state, so
-    /// one that does not was garbage when it was sent; anything else may be a matter of who is ahead.
-    pub(crate) fn take(&self, envelope: TxEnvelope) -> Taken {
-        let tip = self.tip();
-        let verdict = sound(tip.state.params(), &tip.state.chain().chain, vec![envelope]).pop();
-        let Some(Ok(sound)) = verdict else { return Taken::Garbage };
-        match self.mempool().insert(&tip.state, sound) {
-            Ok(_) => {
-                self.work.notify_waiters();
-                Taken::New
-            }
-            Err(_) => Taken::Passed,
-        }
+        self.drops.send_if_modified(|told| std::mem::replace(told, drops.max(*told)) < drops);
+        changed
     }
 
     /// Everything that waits, as it travels.
@@ -185,14 +182,13 @@ impl NodeCore {
 
     /// Drops what a proposer found to break a rule.
     pub(crate) fn drop_skipped(&self, skipped: &[(TxId, TxError)]) {
-        let tip = self.tip();
-        self.mempool().committed(&tip.state, &[], skipped);
+        self.change_pool(|mempool, state| mempool.committed(state, [], skipped));
     }
 
     /// Checks a proposed block against the tip and remembers it.
     pub(crate) fn check(&self, full: FullBlock, now: TimeMs) -> Result<BlockHash, BlockError> {
         let tip = self.tip();
-        let checked = check_block(&tip.state, tip.hash, full, now)?;
+        let checked = check_block_knowing(&tip.state, tip.hash, full, now, |ids| self.mempool().sounds(ids))?;
         Ok(self.remember(checked))
     }
 
@@ -208,20 +204,26 @@ impl NodeCore {
         hash
     }
 
-    /// Commits a decided block: one synced write, then everyone is told.
-    pub(crate) fn commit(&self, full: FullBlock, hash: BlockHash, certificate: &Certificate) -> Result<(), AppError> {
-        if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.height == full.block.header.height)
-            && checkpoint.hash != hash
+    /// Commits a decided block: one synced write, then everyone is told. `decode` reads it if it was not checked here.
+    pub(crate) fn commit(
+        &self,
+        decode: impl FnOnce() -> Result<FullBlock, AppError>,
+        certificate: &Certificate,
+    ) -> Result<(), AppError> {
+        if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.height == certificate.height)
+            && checkpoint.hash != certificate.block
         {
+            let hash = certificate.block;
             return Err(format!("the chain has block {hash} where the checkpoint {checkpoint} was given").into());
         }
-        let before = self.tip();
-        let checked = match self.take_checked(&hash) {
+        let checked = match self.take_checked(&certificate.block) {
             Some(checked) => checked,
             // Decided by others while this node was away: its time may lie ahead of this clock.
             None => {
+                let (before, full) = (self.tip(), decode()?);
                 let latest = now().max(full.block.header.time);
-                check_block(&before.state, before.hash, full, latest)?
+                let known = |ids: &[TxId]| self.mempool().sounds(ids);
+                check_block_knowing(&before.state, before.hash, full, latest, known)?
             }
         };
         let applied = checked.apply();
@@ -272,17 +274,19 @@ impl NodeCore {
     }
 
     fn publish(&self, applied: Applied) {
+        let included: Vec<TxId> = applied.tx_ids().collect();
         let Applied { full, hash, state, events, .. } = applied;
         let state = Arc::new(state);
         let height = state.chain().height;
-        let included: Vec<TxId> = full.block.txs.iter().map(SignedTx::id).collect();
         let header = Some(Arc::new(full.block.header.clone()));
-        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Tip { hash, header, state: Arc::clone(&state) };
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if self.shelf.is_due(height) {
             self.shelf.put(height, Arc::clone(&state));
         }
-        self.mempool().committed(&state, &included, &[]);
+        self.change_pool(|mempool, _| {
+            *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Tip { hash, header, state: Arc::clone(&state) };
+            mempool.committed(&state, included, &[]);
+        });
         self.metrics.committed(height, &full, &events);
         self.height.send_replace(height);
     }
@@ -293,7 +297,7 @@ impl NodeCore {
         kept.remove(index)
     }
 
-    fn mempool(&self) -> MutexGuard<'_, Mempool> {
+    pub(crate) fn mempool(&self) -> MutexGuard<'_, Mempool> {
         self.mempool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

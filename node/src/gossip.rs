@@ -1,10 +1,13 @@
 //! The pool as the gossip of heavy nodes sees it: encoded transactions in and out, and who may talk at all.
 
+use crate::admission::Verdict;
 use crate::core::NodeCore;
+use crate::mempool::SubmitError;
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_ledger::TxEnvelope;
 use holdfast_network::gossip::{Taken, TxPool};
+use holdfast_network::wire::GossipTx;
 use holdfast_primitives::{Address, ChainId, decode_exact};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,15 +42,27 @@ impl TxPool for GossipPool {
         STRANGERS_MAX
     }
 
-    async fn take(&self, _from: Address, tx: &[u8]) -> Taken {
-        let Ok(envelope) = decode_exact::<TxEnvelope>(tx, tx.len()) else { return Taken::Garbage };
-        let core = Arc::clone(&self.core);
-        // A task that did not finish says nothing about the peer.
-        tokio::task::spawn_blocking(move || core.take(envelope)).await.unwrap_or(Taken::Passed)
+    async fn take(&self, _from: Address, txs: &[GossipTx]) -> Vec<Taken> {
+        let decode = |tx: &GossipTx| decode_exact::<TxEnvelope>(tx, tx.len()).ok();
+        let decoded: Vec<Option<TxEnvelope>> = txs.iter().map(decode).collect();
+        let readable: Vec<bool> = decoded.iter().map(Option::is_some).collect();
+        let mut verdicts = self.core.submit_all(decoded.into_iter().flatten().collect()).await.into_iter();
+        let taken = |readable| if readable { verdicts.next().map_or(Taken::Passed, taken) } else { Taken::Garbage };
+        readable.into_iter().map(taken).collect()
     }
 
     fn waiting(&self) -> Vec<Bytes> {
         self.core.waiting_envelopes().iter().map(encode).collect()
+    }
+}
+
+/// Whether a transaction holds by itself does not depend on the state, so one that does not was garbage when it was sent;
+/// anything else may be a matter of who is ahead. One that replaced another is new: it travels on.
+fn taken(verdict: Verdict) -> Taken {
+    match verdict {
+        Ok(_) => Taken::New,
+        Err(SubmitError::Unsound(_)) => Taken::Garbage,
+        Err(_) => Taken::Passed,
     }
 }
 

@@ -231,11 +231,13 @@ impl RelayPolicy for Everyone {
 }
 
 impl HeavyHandle {
-    /// Admits a transaction and passes it on to the other heavy nodes. Verifying its signatures is work: not for an
-    /// asynchronous task.
-    pub fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
+    /// Admits a transaction and passes it on to the other heavy nodes.
+    ///
+    /// # Errors
+    /// Why it may not wait.
+    pub async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
         let travelling = encode(&envelope);
-        let id = self.core.submit(envelope)?;
+        let id = self.core.submit(envelope).await?;
         self.gossip.spread(&travelling, None);
         Ok(id)
     }

@@ -6,6 +6,7 @@
 //!
 //! It must never know JSON, a terminal, or what a wallet or a holder does with what it is told.
 
+mod admission;
 mod app;
 mod clock;
 mod core;
@@ -25,7 +26,7 @@ pub use heavy::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, NodeStopped};
 pub use holdfast_consensus::{LOG_FILTER, Stopped};
 pub use join::{Checkpoint, CheckpointError, JoinError, SNAPSHOT_INTERVAL, Shelf, SyncMode};
 pub use keys::{KeyFileError, NodeKeys, load_identity, load_or_create_identity, write_key};
-pub use mempool::{DropReason, Mempool, MempoolLimits, SubmitError, Waiting};
+pub use mempool::{DropReason, Mempool, MempoolLimits, REPLACEMENT_PERCENT, SubmitError, Waiting};
 pub use metrics::NodeMetrics;
 pub use placement::LedgerPolicy;
 pub use work::{RoundWork, round_work};

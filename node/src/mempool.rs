@@ -4,17 +4,23 @@
 //! before it. Proofs wait apart: they carry no sequence number and go first, so that no fee can keep them out.
 //!
 //! A full pool makes room for whoever pays more per byte, and for proofs whatever they find. What goes is the worst payer's
-//! last transaction, so that nothing that stays depends on what went.
+//! last transaction, so that nothing that stays depends on what went. A sender may replace what it has waiting by what pays
+//! more, and no sender takes more than its share.
 
-use holdfast_ledger::{AdmittedTx, Pending, SoundTx, StakeRule, State, TxBody, TxEnvelope, TxError, admit_sound};
-use holdfast_primitives::{Address, Amount, TxId};
+use entry::{Entry, Head, Part, Place, Queue, Tail};
+use holdfast_ledger::{AdmittedTx, Pending, ShapedTx, SoundTx, StakeRule, State, Tx, TxEnvelope, TxError, admit_sound};
+use holdfast_primitives::{Address, TxId};
 use std::cmp::Reverse;
-use std::collections::btree_map::Values;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
 
 mod answer;
+mod entry;
+mod recheck;
+mod replace;
 
 pub use answer::{DropReason, SubmitError, Waiting};
+pub use replace::REPLACEMENT_PERCENT;
 
 /// Transactions that one newcomer may displace for its fee: bounds what a refusal costs. A proof may displace any number.
 const DISPLACED_MAX: usize = 64;
@@ -22,8 +28,10 @@ const DISPLACED_MAX: usize = 64;
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct MempoolLimits {
-    /// Transactions of one sender.
+    /// Transactions of one sender, proofs apart.
     pub per_sender: usize,
+    /// Bytes of one sender, proofs apart.
+    pub bytes_per_sender: usize,
     /// Transactions in all.
     pub count: usize,
     /// Bytes in all, openings included.
@@ -34,40 +42,15 @@ pub struct MempoolLimits {
 
 impl Default for MempoolLimits {
     fn default() -> Self {
-        Self { per_sender: 256, count: 100_000, bytes: 256 * 1024 * 1024, remembered: 10_000 }
+        Self {
+            per_sender: 256,
+            bytes_per_sender: 8 * 1024 * 1024,
+            count: 100_000,
+            bytes: 256 * 1024 * 1024,
+            remembered: 10_000,
+        }
     }
 }
-
-/// How well a transaction pays: grains per byte, in 2^-64, rounded down. Sizes are far below 2^32, so two that differ at all
-/// differ by more than that.
-type Price = u128;
-/// A place among the last of each queue, the worst first: by price, then the larger id.
-type Tail = (Price, Reverse<TxId>, Address);
-
-struct Entry {
-    tx: AdmittedTx,
-    bytes: usize,
-    price: Price,
-}
-
-#[derive(Default)]
-struct Queue {
-    by_sequence: BTreeMap<u64, Entry>,
-    /// What they cost together.
-    reserved: Amount,
-    tail: Option<Tail>,
-}
-
-/// Where a waiting transaction is kept.
-#[derive(Clone, Copy)]
-enum Place {
-    Queue { sender: Address, sequence: u64 },
-    Proof { part: Part },
-}
-
-/// What costs nothing to hand in waits once: one part of one holder's proof, by its first challenge, or the accusation of
-/// one validator.
-type Part = (Address, Option<u32>);
 
 /// The pool.
 pub struct Mempool {
@@ -81,6 +64,8 @@ pub struct Mempool {
     known: HashMap<TxId, Place>,
     dropped: HashMap<TxId, DropReason>,
     dropped_order: VecDeque<TxId>,
+    /// How many were ever dropped: whoever waits looks again when it changes.
+    drops: u64,
     bytes: usize,
 }
 
@@ -96,6 +81,7 @@ impl Mempool {
             known: HashMap::new(),
             dropped: HashMap::new(),
             dropped_order: VecDeque::new(),
+            drops: 0,
             bytes: 0,
         }
     }
@@ -128,16 +114,46 @@ impl Mempool {
         self.dropped.get(tx).cloned().map(Waiting::Dropped)
     }
 
-    /// Admits a transaction, whose shape and signatures were checked before, against the tip.
+    /// How many transactions were ever dropped.
+    pub fn drops(&self) -> u64 {
+        self.drops
+    }
+
+    /// Those of the transactions that wait here. Proofs are left out: what an id covers of them is not all of them.
+    pub fn sounds(&self, txs: &[TxId]) -> Vec<Option<Arc<SoundTx>>> {
+        txs.iter().map(|tx| Some(Arc::clone(self.in_place_of(self.known.get(tx)?)?.tx.shared()))).collect()
+    }
+
+    /// What can be refused without a look at its signature: what waits already, or whose sequence number is used.
     ///
     /// # Errors
-    /// When it waits already, breaks a rule, or finds no room. Nothing is displaced then.
+    /// As [`Mempool::insert`] would say, or that it is not signed.
+    pub fn check_early(&self, state: &State, tx: &ShapedTx) -> Result<(), SubmitError> {
+        if self.known.contains_key(&tx.id()) {
+            return Err(SubmitError::Known { tx: tx.id() });
+        }
+        let Tx { sender, sequence: found, ref body, .. } = tx.signed().tx;
+        let used = state.account_by_address(&sender).map_or(0, |(_, account)| account.sequence);
+        if found < used && !body.is_free() {
+            return Err(TxError::WrongSequence { expected: self.next_sequence(state, &sender), found }.into());
+        }
+        Ok(())
+    }
+
+    /// Admits a transaction, whose shape and signatures were checked before, against the tip. It takes the place of one with
+    /// the same sender and sequence number if it pays [`REPLACEMENT_PERCENT`] of that one's fee.
+    ///
+    /// # Errors
+    /// When it waits already, breaks a rule, or finds no room. Nothing is displaced or replaced then.
     pub fn insert(&mut self, state: &State, sound: SoundTx) -> Result<TxId, SubmitError> {
-        let (tx, place) = (sound.id(), place_of(&sound));
+        let (tx, place) = (sound.id(), Place::of(&sound));
         if self.known.contains_key(&tx) {
             return Err(SubmitError::Known { tx });
         }
-        self.check_share(&place)?;
+        if let (Place::Queue { sender, sequence }, Some(_)) = (place, self.in_place_of(&place)) {
+            return self.replace(state, sound, (sender, sequence));
+        }
+        self.check_share(&place, sound.block_bytes())?;
         let pending = self.pending(state, &sound.signed().tx.sender);
         let entry = Entry::new(admit_sound(state, sound, &pending)?);
         self.make_room(&entry, &place)?;
@@ -170,41 +186,6 @@ impl Mempool {
         chosen
     }
 
-    /// Forgets what a block took and what the new tip rules out; remembers why for those that ask.
-    pub fn committed(&mut self, state: &State, included: &[TxId], skipped: &[(TxId, TxError)]) {
-        for tx in included {
-            self.remove(tx);
-        }
-        for (tx, reason) in skipped {
-            if self.remove(tx).is_some() {
-                self.remember(*tx, reason.clone().into());
-            }
-        }
-        self.recheck(state);
-    }
-
-    /// Admits everything anew against `state`: cheap, because signatures were checked before.
-    fn recheck(&mut self, state: &State) {
-        let mut gone: Vec<(TxId, TxError)> = Vec::new();
-        for (tx, entry) in &self.proofs {
-            let pending = Pending::none(state, &entry.sender());
-            gone.extend(entry.tx.check_again(state, &pending).err().map(|reason| (*tx, reason)));
-        }
-        for (sender, queue) in &self.queues {
-            let mut pending = Pending::none(state, sender);
-            for entry in queue.by_sequence.values() {
-                match entry.tx.check_again(state, &pending) {
-                    Ok(()) => pending = entry.tx.after(&pending),
-                    Err(reason) => gone.push((entry.id(), reason)),
-                }
-            }
-        }
-        for (tx, reason) in gone {
-            self.remove(&tx);
-            self.remember(tx, reason.into());
-        }
-    }
-
     fn pending(&self, state: &State, sender: &Address) -> Pending {
         let mut pending = Pending::none(state, sender);
         if let Some(queue) = self.queues.get(sender) {
@@ -216,7 +197,7 @@ impl Mempool {
     }
 
     /// One sender's share of the pool; of a proof, one place for each part.
-    fn check_share(&self, place: &Place) -> Result<(), SubmitError> {
+    fn check_share(&self, place: &Place, bytes: usize) -> Result<(), SubmitError> {
         match place {
             Place::Proof { part } if self.parts.contains(part) => match *part {
                 (_, Some(first_j)) => Err(TxError::ProofPartTwice { first_j }.into()),
@@ -229,9 +210,19 @@ impl Mempool {
                 if waiting >= limit {
                     return Err(SubmitError::SenderFull { sender: *sender, waiting, limit });
                 }
-                Ok(())
+                self.check_sender_bytes(sender, bytes, 0)
             }
         }
+    }
+
+    /// Whether `bytes` more of this sender fit its share once `instead` are gone.
+    fn check_sender_bytes(&self, sender: &Address, bytes: usize, instead: usize) -> Result<(), SubmitError> {
+        let waiting = self.queues.get(sender).map_or(0, |queue| queue.bytes);
+        let limit = self.limits.bytes_per_sender;
+        if waiting - instead + bytes > limit {
+            return Err(SubmitError::SenderBytes { sender: *sender, waiting, bytes, limit });
+        }
+        Ok(())
     }
 
     /// Displaces worse payers until `newcomer` fits, or nobody.
@@ -252,7 +243,7 @@ impl Mempool {
             }
         }
         for (_, entry) in displaced {
-            let (fee, bytes) = (entry.tx.sound().signed().tx.fee, entry.bytes);
+            let (fee, bytes) = (entry.fee(), entry.bytes);
             self.remember(entry.id(), DropReason::Displaced { fee, bytes });
         }
         Ok(())
@@ -281,10 +272,7 @@ impl Mempool {
                 self.proofs.insert(tx, entry);
             }
             Place::Queue { sender, sequence } => {
-                let queue = self.queues.entry(sender).or_default();
-                queue.reserved =
-                    queue.reserved.checked_add(entry.tx.cost()).expect("admission checked the sum against the balance");
-                queue.by_sequence.insert(sequence, entry);
+                self.queues.entry(sender).or_default().put(sequence, entry);
                 self.update_tail(&sender);
             }
         }
@@ -306,8 +294,7 @@ impl Mempool {
 
     fn unqueue(&mut self, sender: &Address, sequence: u64) -> Option<Entry> {
         let queue = self.queues.get_mut(sender)?;
-        let entry = queue.by_sequence.remove(&sequence)?;
-        queue.reserved = queue.reserved.saturating_sub(entry.tx.cost());
+        let entry = queue.take(sequence)?;
         self.update_tail(sender);
         Some(entry)
     }
@@ -316,6 +303,9 @@ impl Mempool {
     fn update_tail(&mut self, sender: &Address) {
         let Some(queue) = self.queues.get_mut(sender) else { return };
         let last = queue.by_sequence.values().next_back().map(|entry| (entry.price, Reverse(entry.id()), *sender));
+        if last.is_some() && last == queue.tail {
+            return;
+        }
         if let Some(before) = std::mem::replace(&mut queue.tail, last) {
             self.tails.remove(&before);
         }
@@ -330,6 +320,7 @@ impl Mempool {
     }
 
     fn remember(&mut self, tx: TxId, reason: DropReason) {
+        self.drops += 1;
         if self.dropped.insert(tx, reason).is_none() {
             self.dropped_order.push_back(tx);
         }
@@ -348,31 +339,6 @@ impl Mempool {
     }
 }
 
-fn place_of(sound: &SoundTx) -> Place {
-    let tx = &sound.signed().tx;
-    match &tx.body {
-        TxBody::Prove { part, .. } => Place::Proof { part: (part.holder, Some(part.first_j)) },
-        TxBody::Accuse { misbehaviour } => Place::Proof { part: (*misbehaviour.validator(), None) },
-        _ => Place::Queue { sender: tx.sender, sequence: tx.sequence },
-    }
-}
-
-impl Entry {
-    fn new(tx: AdmittedTx) -> Self {
-        let (bytes, fee) = (tx.sound().block_bytes(), tx.sound().signed().tx.fee);
-        let price = (u128::from(fee.get()) << 64) / (bytes.max(1) as u128);
-        Self { tx, bytes, price }
-    }
-
-    fn id(&self) -> TxId {
-        self.tx.sound().id()
-    }
-
-    fn sender(&self) -> Address {
-        self.tx.sound().signed().tx.sender
-    }
-}
-
 fn take(chosen: &mut Vec<AdmittedTx>, left: &mut usize, entry: &Entry) -> bool {
     let fits = entry.bytes <= *left;
     if fits {
@@ -380,37 +346,4 @@ fn take(chosen: &mut Vec<AdmittedTx>, left: &mut usize, entry: &Entry) -> bool {
         chosen.push(entry.tx.clone());
     }
     fits
-}
-
-/// The next transaction of one sender, ordered by fee per byte, then by the smaller id.
-struct Head<'a> {
-    entry: &'a Entry,
-    rest: Values<'a, u64, Entry>,
-}
-
-impl<'a> Head<'a> {
-    fn next(mut rest: Values<'a, u64, Entry>) -> Option<Self> {
-        Some(Self { entry: rest.next()?, rest })
-    }
-
-    fn rank(&self) -> (Price, Reverse<TxId>) {
-        (self.entry.price, Reverse(self.entry.id()))
-    }
-}
-
-impl PartialEq for Head<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
-    }
-}
-impl Eq for Head<'_> {}
-impl PartialOrd for Head<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Head<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank().cmp(&other.rank())
-    }
 }

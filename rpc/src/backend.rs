@@ -29,6 +29,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The newest final height; changes with every block.
     fn watch_height(&self) -> watch::Receiver<Height>;
 
+    /// A counter that changes with every transaction that [`Backend::tx_status`] calls dropped from then on.
+    fn watch_drops(&self) -> watch::Receiver<u64>;
+
     /// The height of a final block.
     fn height_of(&self, block: &BlockHash) -> Result<Option<Height>, BackendError>;
 

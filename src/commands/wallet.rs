@@ -7,7 +7,7 @@ use crate::output::table;
 use clap::{Args, Subcommand};
 use holdfast_primitives::{Amount, NetworkPrefix};
 use holdfast_rpc::{AddressText, RpcClient};
-use holdfast_wallet::{KeystoreCost, Words};
+use holdfast_wallet::{Chosen, KeystoreCost, Words};
 use std::io::{IsTerminal as _, Read as _};
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +49,12 @@ pub struct SendArgs {
     to: String,
     /// How much, for example 1.5HOLD
     amount: String,
+    /// What it pays, if more than the smallest fee, for example 0.01HOLD
+    #[arg(long, value_name = "AMOUNT")]
+    fee: Option<Amount>,
+    /// The sequence number of a transfer that still waits, to take its place; pay a tenth more than it does with --fee
+    #[arg(long, value_name = "NUMBER", requires = "fee")]
+    sequence: Option<u64>,
     /// A note that everyone can read, at most 64 bytes
     #[arg(long, default_value = "")]
     memo: String,
@@ -151,7 +157,8 @@ async fn send(context: &Context, args: SendArgs) -> Outcome {
     let amount: Amount = args.amount.parse()?;
     let session = context.session().await?;
     let to = ids::address(session.rpc(), &args.to, session.params().prefix).await?;
-    let transfer = session.transfer(to, amount, args.memo.as_bytes()).await?;
+    let chosen = Chosen { sequence: args.sequence, fee: args.fee };
+    let transfer = session.transfer_as(to, amount, args.memo.as_bytes(), chosen).await?;
     let (id, fee) = (transfer.id(), transfer.fee());
     if !args.yes && !context.agree(&format!("Send {amount} to {} for a fee of {fee}?", args.to))? {
         return Err(Failure::new(Exit::Failed, "declined", "nothing was sent"));

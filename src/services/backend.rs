@@ -66,6 +66,10 @@ impl Backend for NodeBackend {
         self.node.core.watch_height()
     }
 
+    fn watch_drops(&self) -> watch::Receiver<u64> {
+        self.node.core.watch_drops()
+    }
+
     fn height_of(&self, block: &BlockHash) -> Result<Option<Height>, BackendError> {
         self.node.core.db().height_of(block).map_err(fault)
     }
@@ -108,9 +112,11 @@ impl Backend for NodeBackend {
         }
         Ok(match self.node.core.waiting(id) {
             Some(Waiting::Pending) => TxStatus::Pending,
-            Some(Waiting::Dropped(error)) => {
-                TxStatus::Dropped { code: error.code().to_owned(), message: error.to_string() }
-            }
+            Some(Waiting::Dropped(reason)) => TxStatus::Dropped {
+                code: reason.code().to_owned(),
+                message: reason.to_string(),
+                replaced_by: reason.replaced_by(),
+            },
             None => TxStatus::Unknown,
         })
     }
@@ -184,15 +190,19 @@ impl Backend for NodeBackend {
     }
 }
 
-/// Admits a transaction; off the runtime, because verifying signatures is work.
+/// Admits a transaction.
 pub async fn submit(node: &HeavyHandle, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
-    let node = node.clone();
-    let admitted = tokio::task::spawn_blocking(move || node.submit(envelope)).await;
-    admitted.map_err(|error| SubmitError::Fault(Box::new(error)))?.map_err(|error| match error {
-        PoolError::Rule(rule) => SubmitError::Refused { code: rule.code().to_owned(), message: rule.to_string() },
-        PoolError::Known { .. } => SubmitError::Refused { code: "tx_known".to_owned(), message: error.to_string() },
-        PoolError::SenderFull { waiting, .. } | PoolError::PoolFull { count: waiting, .. } => {
-            SubmitError::PoolFull { waiting }
+    node.submit(envelope).await.map_err(|error| {
+        let refused = |code: &str| SubmitError::Refused { code: code.to_owned(), message: error.to_string() };
+        match &error {
+            PoolError::Unsound(rule) | PoolError::Rule(rule) => refused(rule.code()),
+            PoolError::Known { .. } => refused("tx_known"),
+            PoolError::Underpriced { .. } => refused("replacement_underpriced"),
+            PoolError::SenderBytes { .. } => refused("sender_full"),
+            PoolError::SenderFull { waiting, .. } | PoolError::PoolFull { count: waiting, .. } => {
+                SubmitError::PoolFull { waiting: *waiting }
+            }
+            PoolError::Unfinished => SubmitError::Fault(Box::new(error)),
         }
     })
 }

@@ -34,6 +34,6 @@ pub use place::{Cost, Placed, Terms, paid_until, place};
 pub use put::{Put, PutProgress, Stored, held_segments, release_dead};
 pub use reuse::{Reusable, reusable};
 pub use session::Session;
-pub use signer::{Prepared, Signer};
+pub use signer::{Chosen, Prepared, Signer};
 pub use turn::Turn;
 pub use words::{COIN, WORDS, Words, WordsError, derive_ed25519};

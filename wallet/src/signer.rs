@@ -28,6 +28,15 @@ pub struct Prepared {
     envelope: TxEnvelope,
 }
 
+/// What is chosen of a transaction's terms instead of being worked out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chosen {
+    /// The sequence number; that of a transaction that waits, to take its place.
+    pub sequence: Option<u64>,
+    /// The fee.
+    pub fee: Option<Amount>,
+}
+
 impl Prepared {
     /// What the proposer gets.
     pub const fn fee(&self) -> Amount {
@@ -92,15 +101,34 @@ impl Signer {
 
     /// A transfer to `to`, signed.
     pub async fn transfer(&self, to: Address, amount: Amount, memo: &[u8]) -> Result<Prepared, WalletError> {
+        self.transfer_as(to, amount, memo, Chosen::default()).await
+    }
+
+    /// A transfer with this sequence number and fee, signed: for taking the place of one that waits.
+    pub async fn transfer_as(
+        &self,
+        to: Address,
+        amount: Amount,
+        memo: &[u8],
+        chosen: Chosen,
+    ) -> Result<Prepared, WalletError> {
         let memo = Bounded::new(memo.to_vec())
             .map_err(|_| WalletError::MemoTooLong { bytes: memo.len(), limit: MEMO_BYTES_MAX })?;
-        self.prepare(TxBody::Transfer { to, amount, memo }).await
+        self.prepare_as(TxBody::Transfer { to, amount, memo }, chosen).await
     }
 
     /// Signs `body` with the account's next sequence number and the smallest fee.
     pub async fn prepare(&self, body: TxBody) -> Result<Prepared, WalletError> {
+        self.prepare_as(body, Chosen::default()).await
+    }
+
+    /// Signs `body` with what is chosen; what is not is as in [`Signer::prepare`].
+    pub async fn prepare_as(&self, body: TxBody, chosen: Chosen) -> Result<Prepared, WalletError> {
         let height = self.rpc.chain_status().await?.height;
-        let sequence = self.account().await?.map_or(0, |account| account.sequence);
+        let sequence = match chosen.sequence {
+            Some(sequence) => sequence,
+            None => self.account().await?.map_or(0, |account| account.sequence),
+        };
         let mut tx = Tx {
             sender: self.address(),
             sequence,
@@ -109,7 +137,10 @@ impl Signer {
             body,
         };
         let bytes = tx.clone().sign(&self.key, &self.chain).to_bytes().len() as u64;
-        tx.fee = self.params().fee_per_byte.checked_mul(bytes)?;
+        tx.fee = match chosen.fee {
+            Some(fee) => fee,
+            None => self.params().fee_per_byte.checked_mul(bytes)?,
+        };
         Ok(Prepared { envelope: TxEnvelope::bare(tx.sign(&self.key, &self.chain)) })
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 
 /// Connections that hand in.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: usize = 8;
 /// Calls in one request.
 const CALLS: usize = 500;
 /// Transactions that were handed in and are not final yet, at most: below what a pool takes.
@@ -99,8 +99,9 @@ async fn drive(orders: Orders, server: SocketAddr) -> Result<Driven> {
                 sent.set(sent.get() + calls);
                 let length = connection.ask(request.wire()).await?;
                 let answer = connection.body(length);
-                if find(answer, b"\"error\"").is_some() {
-                    bail!("a transaction was refused: {}", String::from_utf8_lossy(&answer[..answer.len().min(600)]));
+                if let Some(place) = find(answer, b"\"error\"") {
+                    let end = answer.len().min(place + 400);
+                    bail!("a transaction was refused: {}", String::from_utf8_lossy(&answer[place..end]));
                 }
             }
             Ok(())

@@ -4,7 +4,7 @@
 use super::client::hex;
 use super::network::Network;
 use super::people::People;
-use super::yardstick::batch_verify_per_second;
+use super::yardstick::{batch_verify_per_second, in_batches_of};
 use crate::harness::{Report, measure};
 use anyhow::{Context as _, Result, ensure};
 use holdfast_ledger::{
@@ -20,8 +20,6 @@ use std::time::Instant;
 
 /// Payments of everybody: together they fit one block.
 const EACH: u64 = 4;
-/// Signatures verified together.
-const TOGETHER: usize = 256;
 
 /// One call as it is read.
 #[derive(Deserialize)]
@@ -65,6 +63,11 @@ pub fn run(report: &Report, network: &Network, people: &People, whole: f64) -> R
     let (db, keys) = (ChainDb::open(&folder.path().join("chain"), genesis)?, network.keys(0)?);
     let time = genesis.time.saturating_add(1);
 
+    for batch in [64, 1_024] {
+        let value = in_batches_of(batch)?;
+        let name = format!("transfers: yardstick in batches of {batch}");
+        report.figure(name, value, "per CPU-s", Some(value / yardstick), "batches of 256");
+    }
     let envelopes = ledger.stage("JSON, hexadecimal, decoding", || texts.iter().map(|text| read(text)).collect())?;
     let sounds = ledger.stage("signatures, ids and leaves", || admitted_by_themselves(&state, envelopes))?;
     let mut pool = Mempool::new(MempoolLimits::default());
@@ -88,7 +91,7 @@ pub fn run(report: &Report, network: &Network, people: &People, whole: f64) -> R
     ensure!(after.root() == header.state_root, "the state on disk has the root in the header");
     let included: Vec<_> = payments.iter().map(|payment| payment.signed.id()).collect();
     ledger.stage("mempool, out", || {
-        pool.committed(&after, &included, &[]);
+        pool.committed(&after, included, &[]);
         Ok(())
     })?;
     ensure!(pool.is_empty(), "nothing waits any more");
@@ -137,16 +140,8 @@ fn report_ratio(report: &Report, name: &str, per_second: f64, ratio: f64) {
 }
 
 fn admitted_by_themselves(state: &State, envelopes: Vec<TxEnvelope>) -> Result<Vec<SoundTx>> {
-    let (params, chain) = (state.params(), &state.chain().chain);
-    let mut sounds = Vec::with_capacity(envelopes.len());
-    let mut envelopes = envelopes.into_iter().peekable();
-    while envelopes.peek().is_some() {
-        let together = envelopes.by_ref().take(TOGETHER).collect();
-        for verdict in sound(params, chain, together) {
-            sounds.push(verdict?);
-        }
-    }
-    Ok(sounds)
+    let verdicts = sound(state.params(), &state.chain().chain, envelopes);
+    Ok(verdicts.into_iter().collect::<Result<Vec<_>, _>>()?)
 }
 
 fn call(tx: &TxEnvelope) -> String {

@@ -7,7 +7,10 @@ use thiserror::Error;
 /// Why a transaction may not wait.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum SubmitError {
-    /// The ledger refuses it.
+    /// It does not hold by itself, on whatever node: its shape or a signature.
+    #[error("{0}")]
+    Unsound(TxError),
+    /// The ledger refuses it at the tip.
     #[error(transparent)]
     Rule(#[from] TxError),
     /// It waits already.
@@ -26,6 +29,31 @@ pub enum SubmitError {
         /// The limit.
         limit: usize,
     },
+    /// One sender's share of the pool's bytes is used up.
+    #[error("{sender} has {waiting} bytes waiting, {bytes} more are over the limit of {limit}")]
+    SenderBytes {
+        /// The sender.
+        sender: Address,
+        /// Bytes that wait.
+        waiting: usize,
+        /// Bytes of the newcomer.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Another transaction of this sender with this sequence number waits, and the newcomer does not pay enough to replace it.
+    #[error("transaction {tx} waits with this sequence number; to replace it pay {needed}, not {fee}")]
+    Underpriced {
+        /// The one that waits.
+        tx: TxId,
+        /// What the newcomer pays.
+        fee: Amount,
+        /// What it would have to pay.
+        needed: Amount,
+    },
+    /// Its check was broken off. It may be handed in again.
+    #[error("the check of the transaction did not finish")]
+    Unfinished,
     /// The pool is full of what pays as much or more per byte.
     #[error("the pool is full: {count} transactions, {bytes} bytes")]
     PoolFull {
@@ -59,14 +87,29 @@ pub enum DropReason {
         /// Its size.
         bytes: usize,
     },
+    /// Its sender replaced it by one that pays more.
+    #[error("replaced by transaction {by}")]
+    Replaced {
+        /// The one that waits instead.
+        by: TxId,
+    },
 }
 
 impl DropReason {
+    /// The transaction that took its place.
+    pub const fn replaced_by(&self) -> Option<TxId> {
+        match self {
+            Self::Replaced { by } => Some(*by),
+            Self::Rule(_) | Self::Displaced { .. } => None,
+        }
+    }
+
     /// A stable name for machines.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Rule(rule) => rule.code(),
             Self::Displaced { .. } => "tx_displaced",
+            Self::Replaced { .. } => "tx_replaced",
         }
     }
 }

@@ -61,7 +61,7 @@ fn a_holder_cannot_fill_the_pool_with_proofs_of_one_part() {
     }
     let (included, skipped) = chain.block(pool.candidates(BLOCK_BYTES_MAX), BLOCK_BYTES_MAX);
     assert_eq!((included.len(), skipped), (6, vec![]));
-    pool.committed(&chain.state, &included, &[]);
+    pool.committed(&chain.state, included.clone(), &[]);
     assert_eq!((pool.len(), pool.bytes()), (0, 0));
     let late = submit(&mut pool, &chain, &chain.proof("carol", 9)[1]).unwrap_err();
     assert_eq!(late, SubmitError::Rule(TxError::ProofPartTwice { first_j: 4 }), "now the ledger says so");
@@ -102,7 +102,7 @@ fn what_a_settled_round_no_longer_wants_is_dropped_and_its_sender_told() {
     let mut pool = Mempool::new(limits(10, 10));
     let late = submit(&mut pool, &chain, &chain.proof("carol", 0)[0]).unwrap();
     chain.settle();
-    pool.committed(&chain.state, &[], &[]);
+    pool.committed(&chain.state, [], &[]);
     let status = pool.status(&late);
     assert!(matches!(&status, Some(Waiting::Dropped(DropReason::Rule(TxError::NotProving { .. })))), "{status:?}");
     assert!(pool.is_empty());

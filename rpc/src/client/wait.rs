@@ -33,7 +33,7 @@ impl RpcClient {
             let left = deadline.saturating_sub(started.elapsed());
             match self.tx_wait(tx, left.min(WAIT_PER_CALL)).await? {
                 TxStatus::Final { height, index } => return Ok(Inclusion { tx, height, index }),
-                TxStatus::Dropped { code, message } => return Err(RpcError::Dropped { tx, code, message }),
+                TxStatus::Dropped { code, message, .. } => return Err(RpcError::Dropped { tx, code, message }),
                 TxStatus::Pending | TxStatus::Unknown if started.elapsed() >= deadline => {
                     return Err(RpcError::NotFinal { tx, waited: deadline });
                 }
@@ -55,7 +55,7 @@ impl RpcClient {
             let left = deadline.saturating_sub(started.elapsed());
             match self.tx_wait(tx, left.min(WAIT_PER_CALL)).await? {
                 TxStatus::Final { height, index } => return Ok(Inclusion { tx, height, index }),
-                TxStatus::Dropped { code, message } => return Err(RpcError::Dropped { tx, code, message }),
+                TxStatus::Dropped { code, message, .. } => return Err(RpcError::Dropped { tx, code, message }),
                 _ if started.elapsed() >= deadline => return Err(RpcError::NotFinal { tx, waited: deadline }),
                 _ => {}
             }

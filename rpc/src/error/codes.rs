@@ -140,6 +140,8 @@ pub(super) fn rule_hint(rule: &str) -> &'static str {
         "unknown_sender" => "send money to the account first",
         "expired" => "sign it again with a later expiry height",
         "bad_signature" => "sign with the key of the sender, for this chain id",
+        "replacement_underpriced" => "offer the fee that the message names, or wait for the one that waits",
+        "sender_full" => "wait until some of the account's transactions are final",
         "wrong_ordinal" => "another registration came first: read the catalog again and register after it",
         _ => TX_REFUSED.hint,
     }

@@ -4,6 +4,7 @@
 //! every request through layers made for subscriptions and reads a batch's finished answer once more. What a call means
 //! is the same: its types read the requests and its registered methods answer them.
 
+use futures::future::{BoxFuture, join_all};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -12,6 +13,8 @@ use upstream::types::error::{reject_too_big_batch_request, reject_too_big_batch_
 use upstream::types::{ErrorCode, ErrorObject, Extensions, Id, InvalidRequest, Notification, Params, TwoPointZero};
 use upstream::{MethodCallback, MethodResponse};
 
+/// The method that hands in a transaction.
+const SUBMIT: &str = "tx_submit";
 /// Calls over HTTP have no connection that a method could tell apart.
 const NO_CONNECTION: ConnectionId = ConnectionId(0);
 
@@ -28,6 +31,16 @@ struct Asked<'a> {
     params: Option<&'a RawValue>,
 }
 
+/// One entry of a batch, or the only one.
+enum Entry<'a> {
+    /// A call.
+    Call { id: Id<'a>, method: Cow<'a, str>, params: Option<&'a RawValue> },
+    /// A call that wants no answer.
+    Notification,
+    /// What is none.
+    Invalid { id: Id<'a>, code: ErrorCode },
+}
+
 /// Every method, and how much may be asked and answered at once.
 pub(super) struct Calls {
     pub methods: Methods,
@@ -40,7 +53,7 @@ impl Calls {
     pub async fn answer(&self, body: &[u8]) -> Option<String> {
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'[') => self.batch(body).await,
-            _ => Some(text_of(self.entry(body, ErrorCode::ParseError).await?)),
+            _ => Some(text_of(self.entry(Entry::read(body, ErrorCode::ParseError)).await?)),
         }
     }
 
@@ -55,15 +68,24 @@ impl Calls {
             return Some(refusal(reject_too_big_batch_request(self.batch_calls_max)));
         }
         let mut answers = String::from("[");
-        for entry in entries {
-            let Some(answer) = self.entry(entry.get().as_bytes(), ErrorCode::InvalidRequest).await else { continue };
-            let answer = answer.as_json().get();
-            // The comma or bracket after it takes one more byte.
-            if answers.len() + answer.len() + 1 > self.response_bytes_max {
-                return Some(refusal(reject_too_big_batch_response(self.response_bytes_max)));
+        let entries: Vec<Entry<'_>> = entries.into_iter().map(Entry::of_batch).collect();
+        let mut entries = entries.into_iter().peekable();
+        while let Some(entry) = entries.next() {
+            // In order, but for neighbours that hand in transactions: the pool checks together what waits at its door.
+            let hands_in = entry.hands_in();
+            let mut together: Vec<BoxFuture<'_, Option<MethodResponse>>> = vec![Box::pin(self.entry(entry))];
+            while hands_in && let Some(next) = entries.next_if(Entry::hands_in) {
+                together.push(Box::pin(self.entry(next)));
             }
-            answers.push_str(answer);
-            answers.push(',');
+            for answer in join_all(together).await.into_iter().flatten() {
+                let answer = answer.as_json().get();
+                // The comma or bracket after it takes one more byte.
+                if answers.len() + answer.len() + 1 > self.response_bytes_max {
+                    return Some(refusal(reject_too_big_batch_response(self.response_bytes_max)));
+                }
+                answers.push_str(answer);
+                answers.push(',');
+            }
         }
         // Without a comma there was no answer.
         answers.pop().filter(|last| *last == ',')?;
@@ -71,21 +93,13 @@ impl Calls {
         Some(answers)
     }
 
-    /// Answers one call; a notification has no answer. `unreadable` is what is said of bytes that not even have an id.
-    async fn entry(&self, call: &[u8], unreadable: ErrorCode) -> Option<MethodResponse> {
-        if let Ok(asked) = serde_json::from_slice::<Asked<'_>>(call)
-            && let Some(id) = read_id(asked.id)
-        {
-            return Some(self.call(id, &asked.method, asked.params).await);
+    /// Answers one call; a notification has no answer.
+    async fn entry(&self, entry: Entry<'_>) -> Option<MethodResponse> {
+        match entry {
+            Entry::Call { id, method, params } => Some(self.call(id, &method, params).await),
+            Entry::Notification => None,
+            Entry::Invalid { id, code } => Some(MethodResponse::error(id, ErrorObject::from(code))),
         }
-        if serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(call).is_ok() {
-            return None;
-        }
-        let (id, code) = match serde_json::from_slice::<InvalidRequest<'_>>(call) {
-            Ok(InvalidRequest { id }) => (id, ErrorCode::InvalidRequest),
-            Err(_) => (Id::Null, unreadable),
-        };
-        Some(MethodResponse::error(id, ErrorObject::from(code)))
     }
 
     async fn call(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> MethodResponse {
@@ -102,6 +116,34 @@ impl Calls {
             }
             None => MethodResponse::error(id, ErrorObject::from(ErrorCode::MethodNotFound)),
         }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Reads one call. `unreadable` is what is said of bytes that not even have an id.
+    fn read(call: &'a [u8], unreadable: ErrorCode) -> Self {
+        if let Ok(asked) = serde_json::from_slice::<Asked<'a>>(call)
+            && let Some(id) = read_id(asked.id)
+        {
+            return Self::Call { id, method: asked.method, params: asked.params };
+        }
+        if serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(call).is_ok() {
+            return Self::Notification;
+        }
+        match serde_json::from_slice::<InvalidRequest<'a>>(call) {
+            Ok(InvalidRequest { id }) => Self::Invalid { id, code: ErrorCode::InvalidRequest },
+            Err(_) => Self::Invalid { id: Id::Null, code: unreadable },
+        }
+    }
+
+    /// Reads one entry of a batch.
+    fn of_batch(entry: &'a RawValue) -> Self {
+        Self::read(entry.get().as_bytes(), ErrorCode::InvalidRequest)
+    }
+
+    /// Whether it hands in a transaction.
+    fn hands_in(&self) -> bool {
+        matches!(self, Self::Call { method, .. } if method == SUBMIT)
     }
 }
 

@@ -23,12 +23,18 @@ pub enum TxStatus {
         /// Its place in the block.
         index: u32,
     },
-    /// Admitted once, then dropped: it will not be final unless it is handed in again.
+    /// Admitted once, then dropped: it will not be final unless it is handed in again, and never if its sequence number was
+    /// used or it is expired.
     Dropped {
-        /// Which rule it broke, for machines.
+        /// Which rule it broke, for machines; `tx_displaced` when better payers needed the room, `tx_replaced` when its
+        /// sender replaced it.
         code: String,
         /// Which rule it broke, for people.
         message: String,
+        /// The transaction of the same sender and sequence number that pays more and waits instead, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Hex32>")]
+        replaced_by: Option<TxId>,
     },
 }
 

@@ -17,8 +17,10 @@ use upstream::server::PendingSubscriptionSink;
 
 /// Bytes of an envelope: a transaction, the length of its openings, and they.
 const ENVELOPE_BYTES_MAX: usize = TX_BYTES_MAX + 4 + PROOF_PART_BYTES_MAX;
-/// How often a waiting transaction is looked at between blocks: it may be dropped without one.
+/// How often a transaction is looked at between blocks without news: it may have been unknown.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long drops are gathered before they are looked at.
+const DROPS_PAUSE: Duration = Duration::from_millis(10);
 
 /// The transactions' counter.
 pub(crate) struct TxNamespace {
@@ -31,10 +33,10 @@ impl TxNamespace {
     }
 
     async fn settled(&self, id: &TxId) -> Result<TxStatus, Failure> {
-        let mut heights = self.backend.watch_height();
+        let mut news = News::of(self.backend.as_ref());
         loop {
             let status = self.backend.tx_status(id)?;
-            if status.is_settled() || !next_look(&mut heights).await {
+            if status.is_settled() || !news.next_look().await {
                 return Ok(status);
             }
         }
@@ -76,7 +78,7 @@ impl TxApiServer for TxNamespace {
     }
 
     async fn subscribe_status(&self, pending: PendingSubscriptionSink, id: TxId) -> SubscriptionResult {
-        let mut heights = self.backend.watch_height();
+        let mut news = News::of(self.backend.as_ref());
         let sink = pending.accept().await?;
         let mut told = None;
         while !sink.is_closed() {
@@ -86,7 +88,7 @@ impl TxApiServer for TxNamespace {
                 send(&sink, &status).await?;
                 told = Some(status);
             }
-            if settled || !next_look(&mut heights).await {
+            if settled || !news.next_look().await {
                 return Ok(());
             }
         }
@@ -94,9 +96,29 @@ impl TxApiServer for TxNamespace {
     }
 }
 
-/// Waits for a block or a moment; false once the node stops.
-async fn next_look(heights: &mut watch::Receiver<Height>) -> bool {
-    matches!(tokio::time::timeout(LOOK_AGAIN, heights.changed()).await, Ok(Ok(())) | Err(_))
+/// What may change a transaction's status.
+struct News {
+    heights: watch::Receiver<Height>,
+    drops: watch::Receiver<u64>,
+}
+
+impl News {
+    fn of(backend: &dyn Backend) -> Self {
+        Self { heights: backend.watch_height(), drops: backend.watch_drops() }
+    }
+
+    /// Waits for a block, a drop or a moment; false once the node stops.
+    async fn next_look(&mut self) -> bool {
+        tokio::select! {
+            block = self.heights.changed() => block.is_ok(),
+            Ok(()) = self.drops.changed() => {
+                // Many may be dropped one after the other; each look reads the disk.
+                tokio::time::sleep(DROPS_PAUSE).await;
+                true
+            }
+            () = tokio::time::sleep(LOOK_AGAIN) => true,
+        }
+    }
 }
 
 /// The smallest and the largest id that begin with these hex digits.
@@ -107,4 +129,29 @@ fn prefix_bounds(prefix: &str) -> Option<(TxId, TxId)> {
     }
     let padded = |with: &str| format!("{prefix}{}", with.repeat(2 * TxId::BYTES - digits)).parse().ok();
     Some((padded("0")?, padded("f")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DROPS_PAUSE, LOOK_AGAIN, News};
+    use holdfast_primitives::Height;
+    use tokio::sync::watch;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_block_is_looked_at_at_once_a_drop_after_a_breath_and_silence_after_a_while() {
+        let (blocks, drops) = (watch::channel(Height::GENESIS).0, watch::channel(0).0);
+        let mut news = News { heights: blocks.subscribe(), drops: drops.subscribe() };
+        let look = async |news: &mut News| {
+            let began = Instant::now();
+            (news.next_look().await, began.elapsed())
+        };
+        blocks.send_replace(Height::new(1));
+        assert_eq!(look(&mut news).await, (true, std::time::Duration::ZERO));
+        drops.send_replace(1);
+        assert_eq!(look(&mut news).await, (true, DROPS_PAUSE));
+        assert_eq!(look(&mut news).await, (true, LOOK_AGAIN));
+        drop(blocks);
+        assert!(!look(&mut news).await.0, "a node that stops has no news");
+    }
 }

@@ -3,6 +3,7 @@
 use crate::common::{Served, served, served_with, world::World};
 use holdfast_primitives::{Amount, NetworkPrefix};
 use holdfast_rpc::client::ClientConfig;
+use holdfast_rpc::tx::TxStatus;
 use holdfast_rpc::{AddressText, RpcClient, RpcConfig, RpcError, serve};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,23 @@ async fn a_dropped_transaction_and_one_that_nobody_includes_are_told_apart() {
     assert!(matches!(error, RpcError::Dropped { code, .. } if code == "expired"));
     world.forget_waiting();
     assert!(matches!(client.wait_final(id, moment).await, Err(RpcError::NotFinal { .. })));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_replaced_transaction_is_told_by_which() {
+    let Served { world, client, server: _server } = served().await;
+    let envelope = world.transfer(Amount::hold(2));
+    let id = client.tx_submit(&envelope).await.unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.tx_wait(id, Duration::from_secs(60)).await }
+    });
+    let by = world.transfer(Amount::hold(3)).signed.id();
+    world.replace_waiting(by);
+    let told = waiting.await.unwrap().unwrap();
+    let TxStatus::Dropped { code, message, replaced_by } = told else { panic!("{told:?}") };
+    assert_eq!((code.as_str(), replaced_by), ("tx_replaced", Some(by)));
+    assert_eq!(message, format!("replaced by transaction {by}"));
 }
 
 #[tokio::test]

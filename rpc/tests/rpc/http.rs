@@ -1,6 +1,7 @@
 //! What comes back over HTTP for every shape of body: the JSON-RPC 2.0 specification's own cases, with our methods.
 
 use crate::common::{Served, served, served_with};
+use holdfast_primitives::Amount;
 use holdfast_rpc::RpcConfig;
 use serde_json::{Value, json};
 
@@ -109,4 +110,21 @@ async fn a_body_may_come_in_pieces_and_still_has_a_limit() {
     assert!(served.raw(chunked(STATUS).as_bytes()).await.contains("\"height\":7"));
     let long = format!("{}{STATUS}", " ".repeat(2_000));
     assert!(served.raw(chunked(&long).as_bytes()).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test]
+async fn neighbours_in_a_batch_that_hand_in_are_answered_each_in_its_place() {
+    let served = served().await;
+    let call = |id: usize, method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+    let hex = |amount| hex::encode(borsh::to_vec(&served.world.transfer(Amount::hold(amount))).unwrap());
+    let submit = |id, text: String| call(id, "tx_submit", json!([text]));
+    let good = served.world.transfer(Amount::hold(2)).signed.id();
+    let batch =
+        json!([submit(0, hex(2)), submit(1, "00".into()), call(2, "tx_status", json!([good])), submit(3, hex(3)),]);
+    let answers = ask_json(&served, &batch.to_string()).await;
+    let ids: Vec<u64> = answers.as_array().unwrap().iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [0, 1, 2, 3]);
+    assert_eq!(answers[0]["result"], json!(good));
+    assert_eq!(answers[1]["error"]["data"]["reason"], "malformed");
+    assert_eq!(answers[2]["result"]["status"], "pending", "what stands before it in the batch is done");
 }

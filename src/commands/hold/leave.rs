@@ -171,10 +171,13 @@ async fn step(signer: &Signer, no_wait: bool) -> Result<Option<TxId>, Failure> {
     }
 }
 
+/// What another transaction of the same account can be the reason of: tried again, it passes.
+const PASSES: [&str; 3] = ["deposit_not_free", "wrong_sequence", "replacement_underpriced"];
+
 fn is_race(refused: &holdfast_rpc::RpcError) -> bool {
     match refused {
-        holdfast_rpc::RpcError::Dropped { code, .. } => code == "deposit_not_free" || code == "wrong_sequence",
-        other => other.is_reason("deposit_not_free") || other.is_reason("wrong_sequence"),
+        holdfast_rpc::RpcError::Dropped { code, .. } => PASSES.contains(&code.as_str()),
+        other => PASSES.iter().any(|reason| other.is_reason(reason)),
     }
 }
 

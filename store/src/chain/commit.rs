@@ -6,8 +6,8 @@ use crate::chain::schema::{
     SetChanges, Tip, TipRow, TxPlace, TxPlaces, UndecidedRows, ValidatorSets,
 };
 use crate::chain::{ChainDb, StoreError};
-use holdfast_ledger::{Applied, Event, FullBlock, SlotEvidence, Step, TxBody};
-use holdfast_primitives::{BlockHash, Certificate, Height, HolderNo, RoundNo};
+use holdfast_ledger::{Applied, Event, SlotEvidence, Step, TxBody};
+use holdfast_primitives::{BlockHash, Certificate, Height, HolderNo, RoundNo, TxId};
 
 /// Everything that a decided block brings.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ impl ChainDb {
         let mut batch = self.database.batch();
         let changes = input.applied.diff.iter().map(|(table, key, value)| (table.name(), key, value));
         batch.change_all(changes);
-        put_block(&mut batch, &input.applied.full, hash);
+        put_block(&mut batch, input.applied);
         batch.put::<Certificates>(&height, input.certificate);
         put_events(&mut batch, height, input.applied);
         put_evidence(&mut batch, input.evidence);
@@ -112,13 +112,19 @@ fn check_certificate(height: Height, expected: BlockHash, certificate: &Certific
     Ok(())
 }
 
-fn put_block(batch: &mut Batch<'_>, full: &FullBlock, hash: BlockHash) {
+fn put_block(batch: &mut Batch<'_>, applied: &Applied) {
+    let full = &applied.full;
     let height = full.block.header.height;
     batch.put::<Blocks>(&height, &full.block);
-    batch.put::<BlockHeights>(&hash, &height);
+    batch.put::<BlockHeights>(&applied.hash, &height);
+    // Sorted, because each insertion starts where the last one ended: ids in any order cost four times as much.
+    let mut places: Vec<(TxId, u32)> = applied.tx_ids().zip(0..).collect();
+    places.sort_unstable();
+    for (id, position) in places {
+        batch.put::<TxPlaces>(&id, &TxPlace { height, position });
+    }
     let mut openings = full.openings.iter();
     for (position, signed) in (0..).zip(full.block.txs.iter()) {
-        batch.put::<TxPlaces>(&signed.id(), &TxPlace { height, position });
         if matches!(signed.tx.body, TxBody::Prove { .. })
             && let Some(opening) = openings.next()
         {

@@ -1,9 +1,11 @@
 //! A whole round through both rooms: batches in the vault, proofs in blocks, rows for auditors, and pruning.
 
 use crate::world::{HOLDERS, World, address};
-use holdfast_ledger::{Event, HolderClaim, RoundRecord, TxBody, audit_holder, audit_round_rows};
+use holdfast_ledger::{
+    Block, Event, HolderClaim, KeptProof, RoundRecord, State, TxBody, audit_holder, audit_round_rows, replay_block,
+};
 use holdfast_por::{BatchMeta, GROUP_LEAVES, ProofPart, Tagged, Tagger, range_proof};
-use holdfast_primitives::{Height, HolderNo, RequestId, RoundNo};
+use holdfast_primitives::{BlockHash, Bounded, Height, HolderNo, RequestId, RoundNo, TxId};
 use holdfast_store::{BatchTag, ChainDb, ProvenLeaves, Pruned, Vault};
 
 /// A batch of 1 MiB, stored in the vault as a sender would.
@@ -130,4 +132,41 @@ fn pruned_proofs_are_gone_and_nothing_else_is() {
     db.prune_openings(Height::new(u64::MAX)).unwrap();
     assert_eq!(db.pruned().unwrap().openings_below, db.tip().height);
     assert_eq!(db.load_state(&world.genesis).unwrap().root(), world.state.root());
+}
+
+/// What a node still has of a block's proofs: openings, or what the events state of those that were pruned.
+fn kept_proofs(db: &ChainDb, block: &Block) -> Vec<KeptProof> {
+    let events = db.events(block.header.height, 0, usize::MAX).unwrap();
+    let outcome = |id: TxId| {
+        events.iter().find_map(|(_, event)| match event {
+            Event::ProofVerified { tx, failed, .. } if *tx == id => Some(failed.clone()),
+            _ => None,
+        })
+    };
+    let proofs = block.txs.iter().filter(|signed| matches!(signed.tx.body, TxBody::Prove { .. }));
+    let kept = |id: TxId| match db.openings(&id).unwrap() {
+        Some(bytes) => KeptProof::Openings { bytes: Bounded::new(bytes).unwrap() },
+        None => KeptProof::Outcome { failed: outcome(id).unwrap() },
+    };
+    proofs.map(|signed| kept(signed.id())).collect()
+}
+
+#[test]
+fn a_pruned_chain_is_applied_again_from_the_genesis_to_the_same_root() {
+    let Scene { world, db, .. } = scene();
+    for pruned in [false, true] {
+        if pruned {
+            db.prune_openings(Height::new(u64::MAX)).unwrap();
+        }
+        let (mut state, mut parent, mut stated) = (State::genesis(&world.genesis).unwrap(), BlockHash::ZERO, 0);
+        for block in db.blocks(Height::new(1), usize::MAX).unwrap() {
+            let proofs = kept_proofs(&db, &block);
+            stated += proofs.iter().filter(|proof| matches!(proof, KeptProof::Outcome { .. })).count();
+            let replayed = replay_block(&state, parent, &block, proofs).unwrap();
+            assert_eq!(replayed.hash, block.header.hash(), "at height {}", block.header.height);
+            (state, parent) = (replayed.state, replayed.hash);
+        }
+        assert_eq!(stated > 0, pruned, "{stated} outcomes are taken as stated");
+        assert_eq!((parent, state.root()), (db.tip().hash, world.state.root()));
+    }
 }

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 pub struct World {
     chain: Mutex<Chain>,
     heights: watch::Sender<Height>,
+    drops: watch::Sender<u64>,
     disk_is_broken: AtomicBool,
     is_ready: AtomicBool,
 }
@@ -48,6 +49,7 @@ impl World {
         let world = Self {
             chain: Mutex::new(chain),
             heights: watch::channel(Height::GENESIS).0,
+            drops: watch::channel(0).0,
             disk_is_broken: AtomicBool::new(false),
             is_ready: AtomicBool::new(true),
         };
@@ -75,10 +77,26 @@ impl World {
 
     /// Drops everything that waits.
     pub fn drop_waiting(&self) {
-        let mut chain = self.chain.lock().unwrap();
-        for (_, status) in chain.pool.values_mut().filter(|(_, status)| *status == TxStatus::Pending) {
-            *status = TxStatus::Dropped { code: "expired".into(), message: "expired at height 1".into() };
+        self.drop_as(TxStatus::Dropped {
+            code: "expired".into(),
+            message: "expired at height 1".into(),
+            replaced_by: None,
+        });
+    }
+
+    /// Replaces everything that waits by a transaction.
+    pub fn replace_waiting(&self, by: TxId) {
+        let message = format!("replaced by transaction {by}");
+        self.drop_as(TxStatus::Dropped { code: "tx_replaced".into(), message, replaced_by: Some(by) });
+    }
+
+    fn drop_as(&self, dropped: TxStatus) {
+        for (_, status) in self.chain.lock().unwrap().pool.values_mut() {
+            if *status == TxStatus::Pending {
+                status.clone_from(&dropped);
+            }
         }
+        self.drops.send_modify(|drops| *drops += 1);
     }
 
     /// Forgets everything that waits, as a restart does.
@@ -142,6 +160,10 @@ impl Backend for World {
 
     fn watch_height(&self) -> watch::Receiver<Height> {
         self.heights.subscribe()
+    }
+
+    fn watch_drops(&self) -> watch::Receiver<u64> {
+        self.drops.subscribe()
     }
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, BackendError> {
