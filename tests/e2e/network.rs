@@ -86,3 +86,30 @@ fn a_devnet_made_for_four_validators_does_not_start_with_one() {
     assert_eq!((exit, error["code"].as_str().unwrap()), (2, "other-network"));
     assert!(error["hint"].as_str().unwrap().contains("--validators 4"), "{error}");
 }
+
+/// With two of four dead no block is made, so what waits goes on waiting.
+#[test]
+fn a_transfer_that_pays_more_takes_the_place_of_one_that_waits_on_other_validators_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = four(folder.path(), "1");
+    let others = validators(&network);
+    let alice = Person::funded(&folder.path().join("alice"), &network);
+    let elsewhere = Person::new(&folder.path().join("alice"), &others[0].0);
+    let bob = person(folder.path(), "bob", &others[0].0);
+    let to = address(&bob);
+    let sequence = alice.ask(&["wallet", "balance"])["sequence"].as_u64().unwrap().to_string();
+    others[1..].iter().for_each(|(_, pid)| signal(*pid, "KILL"));
+
+    let send = ["wallet", "send", &to, "1HOLD", "--yes", "--async"];
+    let first = alice.ask(&send)["tx"].as_str().unwrap().to_owned();
+    let replacing =
+        |amount, fee| [&send[..3], &[amount], &send[4..], &["--sequence", &sequence, "--fee", fee]].concat();
+    let second = elsewhere.ask(&replacing("2HOLD", "0.5HOLD"))["tx"].as_str().unwrap().to_owned();
+    let (_, error) = alice.fail(&["tx", "wait", &first]);
+    assert_eq!(error["code"], "tx_replaced", "{error}");
+    assert!(error["message"].as_str().unwrap().contains(&second), "{error}");
+
+    let (_, error) = alice.fail(&replacing("3HOLD", "0.54HOLD"));
+    assert_eq!(error["code"], "replacement_underpriced", "{error}");
+    assert!(error["message"].as_str().unwrap().contains(&second), "the first validator has it too: {error}");
+}

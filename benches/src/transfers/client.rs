@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 8;
 /// Calls in one request.
 const CALLS: usize = 500;
 /// Transactions that were handed in and are not final yet, at most: below what a pool takes.
-const WAITING_MAX: u64 = 60_000;
+pub const IN_FLIGHT: u64 = 60_000;
 /// How often is looked how many are final.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long it may take until the next is final.
@@ -57,9 +57,9 @@ impl Orders {
         self.txs
     }
 
-    /// Sends everything to `server` and waits until all of it is final there.
-    pub fn drive(self, server: SocketAddr) -> Result<Driven> {
-        runtime()?.block_on(LocalSet::new().run_until(drive(self, server)))
+    /// Sends everything to `server`, about `in_flight` transactions ahead of what is final, and waits until all of it is.
+    pub fn drive(self, server: SocketAddr, in_flight: u64) -> Result<Driven> {
+        runtime()?.block_on(LocalSet::new().run_until(drive(self, server, in_flight)))
     }
 }
 
@@ -82,7 +82,7 @@ pub fn hex(tx: &TxEnvelope) -> String {
     })
 }
 
-async fn drive(orders: Orders, server: SocketAddr) -> Result<Driven> {
+async fn drive(orders: Orders, server: SocketAddr, in_flight: u64) -> Result<Driven> {
     let (sent, settled) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let mut watch = Connection::open(server).await?;
     let before = progress(&mut watch).await?;
@@ -93,7 +93,7 @@ async fn drive(orders: Orders, server: SocketAddr) -> Result<Driven> {
         sending.spawn_local(async move {
             let mut connection = Connection::open(server).await?;
             for (request, calls) in requests {
-                while sent.get() - settled.get() > WAITING_MAX {
+                while sent.get() - settled.get() > in_flight {
                     tokio::time::sleep(LOOK / 4).await;
                 }
                 sent.set(sent.get() + calls);

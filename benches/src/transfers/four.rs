@@ -1,7 +1,7 @@
 //! Four validators, four processes on the same two processors: how fast, how soon a payment is final, how fast a node that
 //! was away catches up, and what each keeps in memory.
 
-use super::client::{Driven, Orders, finality, standing};
+use super::client::{Driven, IN_FLIGHT, Orders, finality, standing};
 use super::network::{FUNDED, Network};
 use super::people::{People, left_over};
 use super::yardstick::batch_verify_per_second;
@@ -9,6 +9,7 @@ use crate::clock::CpuClock;
 use crate::harness::Report;
 use crate::put::peak_of;
 use anyhow::{Context as _, Result, ensure};
+use holdfast_ledger::TxEnvelope;
 use std::time::{Duration, Instant};
 
 const VALIDATORS: usize = 4;
@@ -18,7 +19,10 @@ const EACH: u64 = 20;
 const EACH_AWAY: u64 = 15;
 /// People who pay once in a while and wait for it, and how often each does.
 const WAITERS: u32 = 8;
-const WAITS: u64 = 8;
+const WAITS: u64 = 12;
+const WARM_UP: usize = 3;
+/// Transactions in flight while one is away: few, so that there are many blocks.
+const IN_FLIGHT_AWAY: u64 = 2_000;
 const INTERVAL_MS: u64 = 250;
 const CORES: f64 = 2.0;
 /// How long a node may take to catch up.
@@ -45,10 +49,14 @@ fn name(what: &str) -> String {
 /// A payment now and then on an idle network.
 fn quiet(report: &Report, network: &Network, waiters: &People) -> Result<()> {
     let payments = waiters.payments(&network.genesis, 0, WAITS)?;
-    let own = |waiter| payments.iter().skip(waiter).step_by(waiters.len()).cloned().collect();
+    let own = |waiter: usize| payments.iter().skip(waiter).step_by(waiters.len()).cloned().collect();
     let rpc = network.validator(0)?.rpc;
+    let mut own: Vec<Vec<TxEnvelope>> = (0..waiters.len()).map(own).collect();
+    // The first ones find validators that do not know each other yet.
+    let first = own.iter_mut().map(|own| own.drain(..WARM_UP).collect()).collect();
+    finality(rpc, first)?;
     let (before, started) = (standing(rpc)?.height, Instant::now());
-    let took = finality(rpc, (0..waiters.len()).map(own).collect())?;
+    let took = finality(rpc, own)?;
     let blocks = standing(rpc)?.height - before;
     let interval = started.elapsed().as_secs_f64() * 1e3 / blocks as f64;
     let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
@@ -70,7 +78,7 @@ fn under_load(report: &Report, network: &Network, orders: Orders) -> Result<()> 
     let spent = || validators.iter().map(|one| CpuClock::of(one.pid())).collect::<Result<Vec<_>>>();
     let yardstick = batch_verify_per_second()?;
     let before = spent()?;
-    let Driven { wall, blocks } = orders.drive(validators[0].rpc)?;
+    let Driven { wall, blocks } = orders.drive(validators[0].rpc, IN_FLIGHT)?;
     let cpu: Vec<f64> = spent()?.iter().zip(&before).map(|(now, before)| now.since(before)).collect();
     let per_second = txs / wall.as_secs_f64();
     let ratio = per_second / (CORES * yardstick);
@@ -107,7 +115,7 @@ fn catch_up(report: &Report, network: &mut Network, orders: Orders) -> Result<()
     network.kill(away);
     let rpc = network.validator(0)?.rpc;
     let before = standing(rpc)?;
-    orders.drive(rpc)?;
+    orders.drive(rpc, IN_FLIGHT_AWAY)?;
     let after = standing(rpc)?;
     let started = Instant::now();
     network.start_one(away)?;

@@ -1,6 +1,6 @@
 //! One validator: how fast, and where the time goes.
 
-use super::client::{Driven, Orders};
+use super::client::{Driven, IN_FLIGHT, Orders};
 use super::network::{FUNDED, Network};
 use super::people::{People, left_over};
 use super::stages;
@@ -52,6 +52,15 @@ pub fn run(report: &Report) -> Result<()> {
         Some(ratio),
         "batch verification on two cores",
     );
+    // What both processors would do if nothing else ran on them.
+    let of_cpu = |run: &Run| CORES * 1e6 / (run.client + run.server);
+    report.figure(
+        name("client to durable block, by CPU time"),
+        of(&of_cpu),
+        "per s",
+        Some(of(&|run| of_cpu(run) / (CORES * run.yardstick))),
+        "batch verification on two cores",
+    );
     report.figure(name("transactions per block"), of(&|run| run.txs_per_block), "", None, "");
     let verify = |run: &Run| 1e6 / run.yardstick;
     let figure = |what: &str, of_run: &dyn Fn(&Run) -> f64| {
@@ -77,7 +86,7 @@ fn measured(network: &Network, orders: Orders) -> Result<Run> {
     let before = batch_verify_per_second()?;
     let threads = Threads::of(validator.pid(), workers)?;
     let (server, client) = (CpuClock::of(validator.pid())?, CpuClock::now()?);
-    let Driven { wall, blocks } = orders.drive(validator.rpc)?;
+    let Driven { wall, blocks } = orders.drive(validator.rpc, IN_FLIGHT)?;
     let client = CpuClock::now()?.since(&client);
     let server = CpuClock::of(validator.pid())?.since(&server);
     let kinds = Threads::of(validator.pid(), workers)?.since(&threads);
