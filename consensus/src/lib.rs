@@ -5,6 +5,10 @@
 //! on the spot for tests of the rooms above. To this room a block is opaque bytes with a hash. It must never know what
 //! a transaction, an account or a storage round is, nor open the chain database.
 
+// The ledger of the crate's tests serves tests inside, too.
+#[cfg(test)]
+extern crate self as holdfast_consensus;
+
 mod app;
 mod engine;
 mod evidence;

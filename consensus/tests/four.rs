@@ -194,3 +194,45 @@ async fn two_of_four_decide_nothing_and_all_four_go_on_after_a_restart() {
     network.work(b"after").await;
     assert!(network.compare().await > before);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_set_changes_at_the_heights_that_the_ledger_names() {
+    let (sizes, every) = ([4, 3, 4, 1, 4], 4);
+    let set = |size: usize| Rules::of(&keys(4)[..size]).validators;
+    let changes = (0u64..).map(|index| 1 + index * every).zip(sizes.map(set)).collect();
+    let mut network = Network::new(Publish::Gossip);
+    network.rules.changes = changes;
+    let network = network.grown_to(4).await;
+    let heights = every * sizes.len() as u64;
+    for number in 0..heights as u8 {
+        network.work(&[number]).await;
+    }
+    for height in 1..=heights {
+        let (app, size) = (&network.nodes[3].app, sizes[(height as usize - 1) / every as usize]);
+        let (proposer, voters) = (app.parsed(height).proposer, &app.certificate(height).signatures);
+        let members: Vec<_> = keys(4)[..size].iter().map(|key| key.address()).collect();
+        assert!(members.contains(&proposer), "height {height} with {size} validators");
+        assert!(voters.iter().all(|commit| members.contains(&commit.validator)), "height {height}");
+    }
+    assert!(network.compare().await >= heights);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_down_fetches_blocks_of_exactly_the_limit() {
+    let mut network = Network::of(4, Publish::Gossip).await;
+    network.work(b"together").await;
+    let Node { dir, app, handle } = network.nodes.remove(3);
+    let before = app.height();
+    assert_eq!(handle.shutdown().await, Stopped::Shutdown);
+    let limit = EngineConfig::new("").block_bytes_max;
+    for number in 0..5u8 {
+        let around = common::Block { entries: vec![vec![]], ..network.nodes[0].app.parsed(before) };
+        network.work(&vec![number; limit - around.bytes().len()]).await;
+    }
+    let full = (1..=network.highest()).filter(|height| network.nodes[0].app.block(*height).len() == limit);
+    assert_eq!(full.count(), 5);
+    network.join_from(dir).await;
+    network.nodes[3].app.reached(network.highest()).await;
+    network.work(b"again").await;
+    assert!(network.compare().await >= before + 6);
+}

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 pub const CHAIN: ChainId = ChainId::new([7; 32]);
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const GENESIS: BlockHash = BlockHash::new([1; 32]);
 /// What no block may contain.
 pub const BAD_ENTRY: &[u8] = b"bad";
@@ -31,6 +31,8 @@ pub const BAD_ENTRY: &[u8] = b"bad";
 #[derive(Clone)]
 pub struct Rules {
     pub validators: ValidatorSet,
+    /// Other sets, each from a height on, in order of heights.
+    pub changes: Vec<(u64, ValidatorSet)>,
     pub target: Option<Duration>,
     pub heartbeat: Duration,
     pub timeouts: Timeouts,
@@ -59,6 +61,8 @@ pub struct TestApp {
     pub refuse_commit: Mutex<Option<u64>>,
     /// Never says that there is work, nor that the heartbeat has passed.
     pub deaf: AtomicBool,
+    /// Goes wrong from now on.
+    pub trouble: Mutex<Option<Trouble>>,
 }
 
 impl Block {
@@ -81,11 +85,33 @@ impl Rules {
         };
         Self {
             validators: ValidatorSet::new(keys.iter().map(validator).collect()).unwrap(),
+            changes: Vec::new(),
             target: None,
             heartbeat: Duration::from_secs(3_600),
             timeouts: Timeouts::default(),
         }
     }
+
+    /// Who votes at `height`.
+    pub fn validators_at(&self, height: Height) -> &ValidatorSet {
+        let change = self.changes.iter().rev().find(|(from, _)| *from <= height.get());
+        change.map_or(&self.validators, |(_, set)| set)
+    }
+}
+
+/// What goes wrong in a ledger that is broken in itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The commit never returns.
+    CommitHangs,
+    /// The commit panics, and with it the task that waits for it.
+    CommitPanics,
+    /// The block is never built.
+    BuildHangs,
+    /// Building panics.
+    BuildPanics,
+    /// A proposed block cannot be kept.
+    KeepFails,
 }
 
 impl TestApp {
@@ -111,6 +137,7 @@ impl TestApp {
             seen_evidence: Mutex::new(Vec::new()),
             refuse_commit: Mutex::new(None),
             deaf: AtomicBool::new(false),
+            trouble: Mutex::new(None),
         })
     }
 
@@ -148,6 +175,20 @@ impl TestApp {
         self.tip.borrow().get()
     }
 
+    /// Tells of every commit.
+    pub fn follow(&self) -> watch::Receiver<Height> {
+        self.tip.subscribe()
+    }
+
+    /// The block of a height, read.
+    pub fn parsed(&self, height: u64) -> Block {
+        Block::try_from_slice(&self.block(height)).unwrap()
+    }
+
+    fn suffers(&self, trouble: Trouble) -> bool {
+        *self.trouble.lock().unwrap() == Some(trouble)
+    }
+
     pub fn block(&self, height: u64) -> Bytes {
         self.chain.lock().unwrap()[height as usize - 1].0.clone()
     }
@@ -176,7 +217,7 @@ impl TestApp {
             assert_eq!(block.parent, parent);
             parent = block.hash();
             assert_eq!((certificate.height, certificate.block), (block.height, parent));
-            certificate.verify(&CHAIN, &self.rules.validators).unwrap();
+            certificate.verify(&CHAIN, self.rules.validators_at(block.height)).unwrap();
         }
     }
 
@@ -203,8 +244,9 @@ impl LedgerApp for TestApp {
         (Height::new(chain.len() as u64), hash)
     }
 
-    fn config_for(&self, _: Height) -> Result<HeightConfig, AppError> {
-        let Rules { validators, target, heartbeat, timeouts } = self.rules.clone();
+    fn config_for(&self, height: Height) -> Result<HeightConfig, AppError> {
+        let Rules { target, heartbeat, timeouts, .. } = self.rules;
+        let validators = self.rules.validators_at(height).clone();
         Ok(HeightConfig { validators, target, heartbeat, timeouts })
     }
 
@@ -214,6 +256,10 @@ impl LedgerApp for TestApp {
     }
 
     async fn build(&self, request: BuildRequest) -> Result<Bytes, AppError> {
+        if self.suffers(Trouble::BuildHangs) {
+            std::future::pending::<()>().await;
+        }
+        assert!(!self.suffers(Trouble::BuildPanics), "the test asks for it");
         let entries = self.waiting.borrow().clone();
         let mut nonce = [0; 8];
         nonce.copy_from_slice(&SecretKey::generate().to_seed()[..8]);
@@ -238,6 +284,9 @@ impl LedgerApp for TestApp {
     }
 
     fn save_undecided(&self, kept: &Undecided) -> Result<(), AppError> {
+        if self.suffers(Trouble::KeepFails) {
+            return Err("no space left on device".into());
+        }
         let Undecided { height, round, valid_round, proposer, block, hash, valid } = kept.clone();
         let stored: Stored = (height, round, valid_round, proposer, block.to_vec(), hash, valid);
         Self::write_synced(&self.undecided_path(kept), &borsh::to_vec(&stored)?, false)
@@ -258,6 +307,10 @@ impl LedgerApp for TestApp {
     async fn commit(&self, block: Bytes, certificate: Certificate, evidence: Evidence) -> Result<(), AppError> {
         let parsed = Block::try_from_slice(&block)?;
         assert_eq!(parsed.height, self.tip().0.next(), "heights are committed in order");
+        if self.suffers(Trouble::CommitHangs) {
+            std::future::pending::<()>().await;
+        }
+        assert!(!self.suffers(Trouble::CommitPanics), "the test asks for it");
         if *self.refuse_commit.lock().unwrap() == Some(parsed.height.get()) {
             return Err("no space left on device".into());
         }

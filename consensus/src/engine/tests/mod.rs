@@ -3,7 +3,11 @@
 
 mod assembly;
 mod codec;
+#[path = "../../../tests/common/mod.rs"]
+mod common;
 mod statements;
+mod villain;
+mod villains;
 
 use holdfast_primitives::{ChainId, SecretKey, Validator, ValidatorSet, VrfSecretKey};
 
