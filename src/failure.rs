@@ -145,6 +145,7 @@ impl From<RpcError> for Failure {
             RpcError::Url { .. } => (Exit::Usage, "bad-url".to_owned()),
             RpcError::Unreadable { .. } => (Exit::Failed, "unreadable".to_owned()),
             RpcError::NotFinal { .. } => (Exit::Failed, "not-final".to_owned()),
+            RpcError::Forgotten { .. } => (Exit::NotFound, "tx-unknown".to_owned()),
         };
         let hint = Some(error.hint()).filter(|hint| !hint.is_empty());
         Self { exit, code, message: error.to_string(), hint }

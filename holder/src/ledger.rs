@@ -95,6 +95,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Hands in a transaction.
     async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, LedgerError>;
 
-    /// Waits until a transaction is in a block, or can never be.
-    async fn wait_final(&self, id: TxId) -> Result<Height, LedgerError>;
+    /// Waits until a transaction that was handed in is in a block, or can never be. Where it was forgotten, it is handed in
+    /// again.
+    async fn wait_final(&self, envelope: &TxEnvelope) -> Result<Height, LedgerError>;
 }

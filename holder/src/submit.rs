@@ -47,8 +47,9 @@ impl Sender {
             .fee_per_byte
             .checked_mul(bytes as u64)
             .map_err(|error| LedgerError::Refused { code: "fee-overflow".to_owned(), message: error.to_string() })?;
-        let id = self.ledger.submit(TxEnvelope::bare(tx.sign(&self.key, &self.chain))).await?;
-        Ok((id, self.ledger.wait_final(id).await?))
+        let envelope = TxEnvelope::bare(tx.sign(&self.key, &self.chain));
+        let id = self.ledger.submit(envelope.clone()).await?;
+        Ok((id, self.ledger.wait_final(&envelope).await?))
     }
 
     /// Signs and hands in a part of a proof: no fee, no sequence number, and no waiting, because the next block has it.

@@ -37,7 +37,7 @@ mod server;
 use macro_paths::*;
 
 pub use backend::*;
-pub use client::{Feed, RpcClient, RpcError};
+pub use client::{Feed, Inclusion, RpcClient, RpcError};
 pub use page::*;
 pub use server::{Origins, RpcConfig, RpcServer, ServeError, method_names, serve};
 pub use text::{AddressText, HexBytes, Raw, Time};

@@ -6,11 +6,12 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::holdings::Holdings;
 use crate::output::{bytes, counted, per_gib_30_days, when};
 use crate::progress::{Pieces, Progress, ProgressArgs};
+use crate::services::outbox;
 use clap::Args;
 use holdfast_genesis::Price;
 use holdfast_primitives::Amount;
 use holdfast_wallet::{
-    Catalog, Collected, Cost, Link, Placed, Put, PutProgress, Session, Stored, Terms, collect, load_catalog,
+    Catalog, Collected, Cost, Link, Placed, Prepared, Put, PutProgress, Session, Stored, Terms, collect, load_catalog,
     paid_until, place, reusable,
 };
 use std::collections::BTreeSet;
@@ -87,6 +88,7 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     };
     let stored = put.run(collected.files, &tell).await?;
     progress.done(Some(Pieces { stored: stored.cost.batches, needed: stored.cost.batches }));
+    stored.pending.as_ref().map_or(Ok(()), |prepared| outbox::keep(context, prepared))?;
     report(context, &stored, size, count, until);
     Ok(())
 }
@@ -112,7 +114,8 @@ pub async fn warn_of_short_catalog(
 }
 
 fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: holdfast_primitives::TimeMs) {
-    let ending = match (stored.pending, stored.registered.last()) {
+    let pending = stored.pending.as_ref().map(Prepared::id);
+    let ending = match (pending, stored.registered.last()) {
         (Some(id), _) => format!("{id}"),
         (None, Some((id, height))) => format!("transaction {id} is final in block {height}"),
         (None, None) => String::new(),
@@ -128,12 +131,12 @@ fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: ho
         when(until)
     );
     // A script that asked for an id gets the id.
-    let text = if stored.pending.is_some() { ending } else { text };
+    let text = if pending.is_some() { ending } else { text };
     let value = serde_json::json!({
         "files": files, "bytes": size, "deduped_bytes": stored.stats.deduped_bytes, "packed_bytes": stored.stats.stored_bytes,
         "cost": stored.cost, "fees": stored.fees, "paid_until_ms": until, "released_segments": stored.released,
         "transactions": stored.registered.iter().map(|(id, height)| serde_json::json!({ "tx": id, "height": height })).collect::<Vec<_>>(),
-        "tx": stored.pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
+        "tx": pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
     });
     context.output.result(text, &value);
 }

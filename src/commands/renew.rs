@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::holdings::Holdings;
 use crate::output::{counted, per_gib_30_days, when};
+use crate::services::outbox;
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_primitives::limits::EXTEND_CONTRACTS_MAX;
@@ -164,7 +165,7 @@ async fn extend(context: &Context, session: &Session, plan: &Plan, no_wait: bool
     for (index, body) in bodies.into_iter().enumerate() {
         let prepared = session.prepare(body).await?;
         match no_wait && index + 1 == count {
-            true => session.submit(&prepared).await.map(|_| ())?,
+            true => outbox::hand_in(context, session, &prepared).await.map(|_| ())?,
             false => session.submit_and_wait(&prepared).await.map(|_| ())?,
         }
         sent.push(prepared.id());

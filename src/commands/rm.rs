@@ -5,10 +5,11 @@ use crate::commands::put::{affordable, rounds_for, warn_of_short_catalog};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::counted;
+use crate::services::outbox;
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_primitives::Bounded;
-use holdfast_wallet::{Catalog, Link, Put, Session, Terms, WalletError, load_catalog, paid_until, place};
+use holdfast_wallet::{Catalog, Link, Prepared, Put, Session, Terms, WalletError, load_catalog, paid_until, place};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Args)]
@@ -66,11 +67,13 @@ async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) ->
     let (work_dir, avoided) = (std::env::temp_dir(), BTreeSet::new());
     let put = Put { session, link, placed, catalog, avoided, work_dir: &work_dir, no_wait: args.no_wait };
     let stored = put.run(Vec::new(), &|_| {}).await?;
+    stored.pending.as_ref().map_or(Ok(()), |prepared| outbox::keep(context, prepared))?;
+    let pending = stored.pending.as_ref().map(Prepared::id);
     let value = serde_json::json!({
         "deleted": names, "released_segments": stored.released, "cost": stored.cost,
-        "tx": stored.pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
+        "tx": pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
     });
-    let text = match stored.pending {
+    let text = match pending {
         Some(id) => id.to_string(),
         None => report(&names, stored.released.len()),
     };
@@ -92,7 +95,7 @@ async fn clear(context: &Context, session: &Session, catalog: &Catalog, args: &R
         return Ok(());
     }
     let text = match args.no_wait {
-        true => session.submit(&prepared).await?.to_string(),
+        true => outbox::hand_in(context, session, &prepared).await?.to_string(),
         false => {
             session.submit_and_wait(&prepared).await?;
             report(names, held.len())

@@ -3,7 +3,10 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::ids;
+use crate::services::outbox;
 use clap::Subcommand;
+use holdfast_primitives::TxId;
+use holdfast_rpc::{Inclusion, RpcClient, RpcError};
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
@@ -32,10 +35,20 @@ pub async fn run(context: &Context, command: TxCommand) -> Outcome {
             context.output.result(text, &view);
         }
         TxCommand::Wait { id, timeout } => {
-            let found = rpc.wait_final(ids::transaction(&rpc, &id).await?, Duration::from(timeout)).await?;
+            let found = wait(context, &rpc, ids::transaction(&rpc, &id).await?, Duration::from(timeout)).await?;
             let value = serde_json::json!({ "tx": found.tx, "height": found.height, "index": found.index });
             context.output.result(format!("final in block {}", found.height), &value);
         }
     }
     Ok(())
+}
+
+/// What this machine handed in is handed in again where a node has forgotten it; of another only the id is known.
+async fn wait(context: &Context, rpc: &RpcClient, id: TxId, timeout: Duration) -> Result<Inclusion, RpcError> {
+    let Some(envelope) = outbox::find(context, &id) else { return rpc.wait_final(id, timeout).await };
+    let settled = rpc.settle(&envelope, timeout).await;
+    if matches!(settled, Ok(_) | Err(RpcError::Dropped { .. })) {
+        outbox::forget(context, &id);
+    }
+    settled
 }

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ids;
 use crate::output::table;
+use crate::services::outbox;
 use clap::{Args, Subcommand};
 use holdfast_primitives::{Amount, NetworkPrefix};
 use holdfast_rpc::{AddressText, RpcClient};
@@ -164,7 +165,7 @@ async fn send(context: &Context, args: SendArgs) -> Outcome {
         return Err(Failure::new(Exit::Failed, "declined", "nothing was sent"));
     }
     if args.no_wait {
-        session.submit(&transfer).await?;
+        outbox::hand_in(context, &session, &transfer).await?;
         context.output.result(id.to_string(), &serde_json::json!({ "tx": id, "fee": fee }));
         return Ok(());
     }

@@ -128,7 +128,7 @@ impl Ledger for LedgerLink {
         self.rpc.tx_submit(&envelope).await.map_err(map)
     }
 
-    async fn wait_final(&self, id: TxId) -> Result<Height, LedgerError> {
-        Ok(self.rpc.wait_final(id, FINAL_WITHIN).await.map_err(map)?.height)
+    async fn wait_final(&self, envelope: &TxEnvelope) -> Result<Height, LedgerError> {
+        Ok(self.rpc.settle(envelope, FINAL_WITHIN).await.map_err(map)?.height)
     }
 }

@@ -6,4 +6,5 @@ pub mod heavy;
 pub mod holder;
 pub mod ledger_link;
 pub mod logging;
+pub mod outbox;
 pub mod validators;

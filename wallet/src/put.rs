@@ -11,6 +11,7 @@ use crate::error::WalletError;
 use crate::link::Link;
 use crate::place::{Cost, Placed};
 use crate::session::Session;
+use crate::signer::Prepared;
 use holdfast_ledger::statement::Receipt;
 use holdfast_ledger::{CatalogHead as HeadBytes, NewBatch, NewSegment, Placement, Register, TxBody};
 use holdfast_network::control::CheckedOffer;
@@ -58,7 +59,7 @@ pub struct Stored {
     /// The registering transactions with the heights of their blocks.
     pub registered: Vec<(TxId, Height)>,
     /// The last registering transaction, when it was handed in and not waited for.
-    pub pending: Option<TxId>,
+    pub pending: Option<Prepared>,
     /// Segments that held nothing alive any more and were let go.
     pub released: Vec<u32>,
 }
@@ -196,14 +197,15 @@ impl Put<'_> {
             fees = fees.checked_add(prepared.fee())?;
             // A registration needs the sequence number and the ordinals that the one before it left.
             if self.no_wait && index + 1 == chunks.len() {
-                pending = Some(self.session.submit(&prepared).await?);
+                self.session.submit(&prepared).await?;
+                pending = Some(prepared);
             } else {
                 registered.push((prepared.id(), self.session.submit_and_wait(&prepared).await?));
             }
         }
         let segments = u32::try_from(metas.len()).expect("ordinals are 32 bits");
         let cost = self.placed.cost(self.session, segments)?;
-        let (released, fee) = match pending {
+        let (released, fee) = match &pending {
             Some(_) => (Vec::new(), Amount::ZERO),
             None => release_dead(self.session, &finish.catalog).await?,
         };

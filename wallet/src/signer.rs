@@ -47,6 +47,11 @@ impl Prepared {
     pub fn id(&self) -> TxId {
         self.envelope.signed.id()
     }
+
+    /// The transaction as it travels.
+    pub const fn envelope(&self) -> &TxEnvelope {
+        &self.envelope
+    }
 }
 
 impl Signer {

@@ -346,7 +346,8 @@ impl Ledger for SmallChain {
         Ok(id)
     }
 
-    async fn wait_final(&self, id: TxId) -> Result<Height, LedgerError> {
+    async fn wait_final(&self, envelope: &TxEnvelope) -> Result<Height, LedgerError> {
+        let id = envelope.signed.id();
         let height = self.tip().finals.get(&id).copied();
         height.ok_or_else(|| LedgerError::Unavailable { reason: format!("nobody handed in {id}") })
     }

@@ -75,6 +75,14 @@ pub enum RpcError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The node knows nothing of a transaction: it was never handed in there, or forgotten in a restart.
+    #[error("the node knows nothing of transaction {tx} after {waited:?}")]
+    Forgotten {
+        /// The transaction.
+        tx: TxId,
+        /// How long was waited.
+        waited: Duration,
+    },
 }
 
 impl RpcError {
@@ -95,6 +103,9 @@ impl RpcError {
             Self::Url { .. } => "write it as http://host:port".to_owned(),
             Self::Dropped { .. } => "mend the transaction and sign it again".to_owned(),
             Self::NotFinal { tx, .. } => format!("holdfast tx wait {tx}"),
+            Self::Forgotten { .. } => {
+                "it was not handed in there, or a restart lost it: look at the balance, then send it again".to_owned()
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ids;
 use crate::output::{counted, when};
+use crate::services::outbox;
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_node::load_identity;
@@ -61,7 +62,7 @@ pub async fn exit(context: &Context, args: &ExitArgs) -> Outcome {
     if !args.yes && !done(&before) && !context.agree(&question(&before))? {
         return Err(Failure::new(Exit::Failed, "declined", "nothing was changed"));
     }
-    let mut sent = step(&signer, args.no_wait).await?;
+    let mut sent = step(context, &signer, args.no_wait).await?;
     if args.no_wait {
         let id = sent.ok_or_else(|| Failure::new(Exit::Failed, "nothing-to-do", "there is nothing to take out now"))?;
         context.output.result(id.to_string(), &serde_json::json!({ "tx": id }));
@@ -71,7 +72,7 @@ pub async fn exit(context: &Context, args: &ExitArgs) -> Outcome {
         tokio::time::sleep(POLL).await;
     }
     if args.wait {
-        sent = step(&signer, false).await?.or(sent);
+        sent = step(context, &signer, false).await?.or(sent);
     }
     let after = standing(&signer).await?;
     let returned = before.holder.deposit.saturating_sub(after.holder.deposit);
@@ -93,7 +94,7 @@ pub async fn withdraw(context: &Context, args: &WithdrawArgs) -> Outcome {
         return Err(Failure::new(Exit::Failed, "declined", "nothing was sent"));
     }
     if args.no_wait {
-        signer.submit(&transfer).await?;
+        outbox::hand_in(context, &signer, &transfer).await?;
         context.output.result(id.to_string(), &serde_json::json!({ "tx": id, "fee": fee }));
         return Ok(());
     }
@@ -140,7 +141,7 @@ fn done(earnings: &Earnings) -> bool {
 }
 
 /// Takes nothing new from now on, and takes out what is free; `None` when both is so already.
-async fn step(signer: &Signer, no_wait: bool) -> Result<Option<TxId>, Failure> {
+async fn step(context: &Context, signer: &Signer, no_wait: bool) -> Result<Option<TxId>, Failure> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -163,6 +164,10 @@ async fn step(signer: &Signer, no_wait: bool) -> Result<Option<TxId>, Failure> {
             false => signer.submit_and_wait(&prepared).await.map(|_| ()),
         };
         match sent {
+            Ok(()) if no_wait => {
+                outbox::keep(context, &prepared)?;
+                return Ok(Some(prepared.id()));
+            }
             Ok(()) => return Ok(Some(prepared.id())),
             // A batch was registered meanwhile, or the running holder declared one: look again.
             Err(WalletError::Rpc(refused)) if tries < TRIES && is_race(&refused) => {}
