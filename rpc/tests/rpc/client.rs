@@ -114,7 +114,7 @@ async fn a_dropped_transaction_and_one_that_nobody_includes_are_told_apart() {
 #[tokio::test]
 async fn what_a_node_forgot_is_handed_in_again_until_it_is_final_or_can_never_be() {
     let Served { world, client, server: _server } = served().await;
-    let (wanted, other) = (world.transfer(Amount::hold(2)), world.transfer(Amount::hold(3)));
+    let (wanted, late) = (world.transfer(Amount::hold(2)), world.late_transfer(Amount::hold(3)));
     let settling = |envelope: &holdfast_ledger::TxEnvelope| {
         let (client, envelope) = (client.clone(), envelope.clone());
         tokio::spawn(async move { client.settle(&envelope, Duration::from_secs(60)).await })
@@ -128,11 +128,10 @@ async fn what_a_node_forgot_is_handed_in_again_until_it_is_final_or_can_never_be
     let height = world.make_block();
     assert_eq!(settled.await.unwrap().unwrap().height, height);
 
-    // Signed for the same sequence number: the first one took it, so this one can never be.
-    let never = settling(&other).await.unwrap().unwrap_err();
+    let never = settling(&late).await.unwrap().unwrap_err();
     let RpcError::Dropped { tx, code, message } = &never else { panic!("{never:?}") };
-    assert_eq!((*tx, code.as_str()), (other.signed.id(), "wrong_sequence"));
-    assert!(message.contains("sequence number 3"), "{message}");
+    assert_eq!((*tx, code.as_str()), (late.signed.id(), "wrong_sequence"));
+    assert!(message.contains("sequence number 2"), "{message}");
 }
 
 #[tokio::test]

@@ -117,6 +117,11 @@ impl World {
         transfer(&records::owner(), 3, amount)
     }
 
+    /// A transfer whose sequence number another transaction took.
+    pub fn late_transfer(&self, amount: Amount) -> TxEnvelope {
+        transfer(&records::owner(), 2, amount)
+    }
+
     fn append(&self, txs: Vec<SignedTx>, events: Vec<Event>) -> Height {
         let height = {
             let mut chain = self.chain.lock().unwrap();
