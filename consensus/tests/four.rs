@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{CHAIN, Rules, TestApp, keys};
+use common::{CHAIN, Rules, TestApp, Trouble, keys};
 use holdfast_consensus::{EngineConfig, EngineHandle, Publish, Stopped, start};
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,6 +193,33 @@ async fn two_of_four_decide_nothing_and_all_four_go_on_after_a_restart() {
     }
     network.work(b"after").await;
     assert!(network.compare().await > before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_judge_blocks_yet_follows_those_who_can() {
+    let network = Network::of(4, Publish::Gossip).await;
+    network.work(b"together").await;
+    *network.nodes[3].app.trouble.lock().unwrap() = Some(Trouble::JudgesLater);
+    for number in 0..5u8 {
+        network.work(&[number]).await;
+    }
+    assert!(network.compare().await >= 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_never_judges_ends_its_own_validator_and_no_other() {
+    // Long enough for a busy machine to start four nodes and agree for the first time.
+    let stall = Some(Duration::from_secs(8));
+    let mut network = Network { stall, ..Network::new(Publish::Gossip) }.grown_to(4).await;
+    network.work(b"together").await;
+    let mut stuck = network.nodes.remove(3);
+    *stuck.app.trouble.lock().unwrap() = Some(Trouble::JudgeHangs);
+    for number in 0..5u8 {
+        network.work(&[number]).await;
+    }
+    let stopped = tokio::time::timeout(common::PATIENCE, stuck.handle.stopped()).await.unwrap();
+    assert!(matches!(stopped, Stopped::Stalled { .. }), "{stopped}");
+    assert!(network.compare().await >= 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,10 @@
 //! The ledger as consensus drives it: bytes in, verdicts out. What a block means is the ledger's; this file only decodes,
 //! moves heavy work off the runtime, and keeps the order of steps.
 
-use crate::clock::now;
 use crate::core::NodeCore;
 use crate::gossip::{self, GossipPool};
 use crate::keys::NodeKeys;
+use crate::skew::SkewWatch;
 use async_trait::async_trait;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
@@ -31,6 +31,7 @@ pub struct NodeApp {
     known: u32,
     /// The newest block that was built here: its bytes need not be read to know which block they are.
     own: Arc<Mutex<Option<(Bytes, BlockIdentity)>>>,
+    skew: Arc<SkewWatch>,
 }
 
 /// This program does not know the rules of the next block.
@@ -52,7 +53,7 @@ impl NodeApp {
     /// Drives `core`; `keys` sign what this node proposes. Accusations are handed in here and passed on through `gossip`.
     /// Stops before a rule book newer than `known`.
     pub fn new(core: Arc<NodeCore>, keys: Arc<NodeKeys>, gossip: Arc<Gossip<GossipPool>>, known: u32) -> Self {
-        Self { core, keys, gossip, known, own: Arc::default() }
+        Self { core, keys, gossip, known, own: Arc::default(), skew: Arc::default() }
     }
 
     fn own(&self) -> Option<(Bytes, BlockIdentity)> {
@@ -117,16 +118,19 @@ impl LedgerApp for NodeApp {
     }
 
     async fn build(&self, request: BuildRequest) -> Result<Bytes, AppError> {
-        let (core, keys, own) = (Arc::clone(&self.core), Arc::clone(&self.keys), Arc::clone(&self.own));
+        let (core, keys) = (Arc::clone(&self.core), Arc::clone(&self.keys));
+        let (own, skew) = (Arc::clone(&self.own), Arc::clone(&self.skew));
         let build = move || {
             let tip = core.tip();
             let candidates = core.candidates(request.bytes_max);
             let proposer = Proposer { address: keys.identity.address(), vrf: &keys.vrf };
-            let built = build_block(&tip.state, tip.hash, candidates.into_iter(), proposer, now(), request.bytes_max);
+            let built =
+                build_block(&tip.state, tip.hash, candidates.into_iter(), proposer, core.now(), request.bytes_max);
             if !built.skipped.is_empty() {
                 core.drop_skipped(&built.skipped);
             }
             let bytes = encode(built.checked.full());
+            skew.built(built.checked.header());
             let Header { height, proposer, .. } = *built.checked.header();
             let hash = core.remember(built.checked);
             let identity = BlockIdentity { hash, height, proposer };
@@ -137,14 +141,20 @@ impl LedgerApp for NodeApp {
     }
 
     async fn validate(&self, _identity: &BlockIdentity, block: &Bytes) -> Verdict {
-        let (core, block) = (Arc::clone(&self.core), block.clone());
+        let (core, block, skew) = (Arc::clone(&self.core), block.clone(), Arc::clone(&self.skew));
         let check = move || match decode(&block) {
             Err(error) => Verdict::Invalid { reason: error.to_string() },
-            Ok(full) => match core.check(full, now()) {
-                Ok(_) => Verdict::Valid,
-                Err(error @ BlockError::TimeAhead { .. }) => Verdict::RetryLater { reason: error.to_string() },
-                Err(error) => Verdict::Invalid { reason: error.to_string() },
-            },
+            Ok(full) => {
+                let (header, now) = (full.block.header.clone(), core.now());
+                match core.check(full, now) {
+                    Ok(_) => Verdict::Valid,
+                    Err(error @ BlockError::TimeAhead { .. }) => {
+                        skew.saw_time_ahead(&header, now);
+                        Verdict::RetryLater { reason: error.to_string() }
+                    }
+                    Err(error) => Verdict::Invalid { reason: error.to_string() },
+                }
+            }
         };
         match tokio::task::spawn_blocking(check).await {
             Ok(verdict) => verdict,
@@ -168,9 +178,15 @@ impl LedgerApp for NodeApp {
     }
 
     async fn commit(&self, block: Bytes, certificate: Certificate, evidence: Evidence) -> Result<(), AppError> {
-        let core = Arc::clone(&self.core);
+        let (core, skew) = (Arc::clone(&self.core), Arc::clone(&self.skew));
         *self.own.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let commit = move || core.commit(|| decode(&block), &certificate);
+        let commit = move || {
+            core.commit(|| decode(&block), &certificate)?;
+            if let Some(header) = core.tip().header {
+                skew.decided(&header);
+            }
+            Ok::<(), AppError>(())
+        };
         tokio::task::spawn_blocking(commit).await??;
         for misbehaviour in evidence.items {
             self.accuse(misbehaviour).await;

@@ -4,7 +4,7 @@
 //! watches. Readers take the tip as a value; nobody sees half a block.
 
 use crate::admission::Door;
-use crate::clock::now;
+use crate::clock::NodeClock;
 use crate::join::{Checkpoint, Shelf};
 use crate::mempool::{Mempool, MempoolLimits, Waiting};
 use crate::metrics::NodeMetrics;
@@ -14,6 +14,7 @@ use holdfast_ledger::{
     AdmittedTx, Applied, BlockError, CheckedBlock, Event, FullBlock, Genesis, Header, State, TxEnvelope, TxError,
     check_block_knowing, slot_evidence,
 };
+use holdfast_network::time::Clock as _;
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, RoundNo, TimeMs, TxId};
 use holdfast_store::{ChainDb, CommitInput, HolderEvidence, StoreError};
 use std::collections::VecDeque;
@@ -49,6 +50,7 @@ pub struct NodeCore {
     metrics: NodeMetrics,
     shelf: Shelf,
     checkpoint: Option<Checkpoint>,
+    clock: NodeClock,
 }
 
 impl NodeCore {
@@ -56,7 +58,7 @@ impl NodeCore {
     ///
     /// # Errors
     /// When the database is broken, or its state does not hash to what the last block says.
-    pub fn open(genesis: Genesis, db: ChainDb, limits: MempoolLimits) -> Result<Self, StoreError> {
+    pub fn open(genesis: Genesis, db: ChainDb, limits: MempoolLimits, clock: NodeClock) -> Result<Self, StoreError> {
         let state = db.load_state(&genesis)?;
         let hash = db.tip().hash;
         let height = state.chain().height;
@@ -79,6 +81,7 @@ impl NodeCore {
             metrics: NodeMetrics::new(),
             shelf,
             checkpoint: None,
+            clock,
         })
     }
 
@@ -117,6 +120,11 @@ impl NodeCore {
     /// Counters and gauges.
     pub const fn metrics(&self) -> &NodeMetrics {
         &self.metrics
+    }
+
+    /// What time it is to this node.
+    pub fn now(&self) -> TimeMs {
+        self.clock.now()
     }
 
     /// The newest committed block.
@@ -221,7 +229,7 @@ impl NodeCore {
             // Decided by others while this node was away: its time may lie ahead of this clock.
             None => {
                 let (before, full) = (self.tip(), decode()?);
-                let latest = now().max(full.block.header.time);
+                let latest = self.now().max(full.block.header.time);
                 let known = |ids: &[TxId]| self.mempool().sounds(ids);
                 check_block_knowing(&before.state, before.hash, full, latest, known)?
             }
@@ -242,7 +250,7 @@ impl NodeCore {
                 if !self.mempool().is_empty() {
                     return;
                 }
-                let work = round_work(&self.tip().state.chain().running, now());
+                let work = round_work(&self.tip().state.chain().running, self.now());
                 match work {
                     RoundWork::Now => return,
                     RoundWork::After(pause) => {

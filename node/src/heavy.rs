@@ -1,6 +1,7 @@
 //! A whole heavy node: database, consensus, mempool, address book, relay. JSON-RPC is put on top by whoever starts it.
 
 use crate::app::NodeApp;
+use crate::clock::NodeClock;
 use crate::core::NodeCore;
 use crate::gossip::{GossipPool, encode};
 use crate::join::{self, Checkpoint, JoinDesk, JoinError, SyncMode};
@@ -15,7 +16,6 @@ use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::relay::{RelayError, RelayPolicy, RelayServer, RelayServerConfig};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
-use holdfast_network::time::SystemClock;
 use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
 use holdfast_primitives::{Address, Height, TxId};
 use holdfast_store::{ChainDb, StoreError};
@@ -54,6 +54,8 @@ pub struct HeavyConfig {
     pub checkpoint: Option<Checkpoint>,
     /// A snapshot is kept of every height that this divides; zero for none but the one at the start.
     pub snapshot_interval: u64,
+    /// What time it is.
+    pub clock: NodeClock,
 }
 
 /// Why a heavy node did not start, or stopped.
@@ -152,7 +154,7 @@ impl HeavyNode {
             ControlConfig { relay_url, ..ControlConfig::default() },
             keys.identity.clone(),
             Arc::new(LedgerPolicy::new(Arc::clone(&core))),
-            Arc::new(SystemClock),
+            Arc::new(config.clock),
         ));
         let named = config.peers.iter().map(|peer| peer.id);
         let gossip = Gossip::new(Arc::new(GossipPool::new(Arc::clone(&core), named)));
@@ -260,11 +262,11 @@ impl HeavyHandle {
 
 /// Opening reads and hashes the whole state: off the runtime.
 async fn open_core(config: &HeavyConfig) -> Result<NodeCore, HeavyError> {
-    let (folder, genesis) = (config.dir.join("chain"), config.genesis.clone());
+    let (folder, genesis, clock) = (config.dir.join("chain"), config.genesis.clone(), config.clock);
     let (interval, checkpoint) = (config.snapshot_interval, config.checkpoint);
     let open = move || -> Result<NodeCore, HeavyError> {
         let db = ChainDb::open(&folder, &genesis)?;
-        Ok(NodeCore::open(genesis, db, MempoolLimits::default())?.guarded(interval, checkpoint)?)
+        Ok(NodeCore::open(genesis, db, MempoolLimits::default(), clock)?.guarded(interval, checkpoint)?)
     };
     tokio::task::spawn_blocking(open).await?
 }

@@ -17,10 +17,11 @@ mod keys;
 mod mempool;
 mod metrics;
 mod placement;
+mod skew;
 mod work;
 
 pub use app::NodeApp;
-pub use clock::now;
+pub use clock::{NodeClock, now};
 pub use core::{NodeCore, Tip};
 pub use heavy::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, NodeStopped};
 pub use holdfast_consensus::{LOG_FILTER, Stopped};

@@ -16,7 +16,7 @@ use clap::Args;
 use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
 use holdfast_holder::HolderHandle;
 use holdfast_ledger::Genesis;
-use holdfast_node::{HeavyConfig, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
+use holdfast_node::{HeavyConfig, NodeClock, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
 use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
 use holdfast_rpc::RpcClient;
 use holdfast_wallet::Words;
@@ -82,6 +82,7 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
         sync: SyncMode::Blocks,
         checkpoint: None,
         snapshot_interval: args.snapshot_interval,
+        clock: NodeClock::default(),
     };
     let genesis_file = dir.join("genesis.toml");
     let (rule_book, interval) = (args.rule_book, args.snapshot_interval);
@@ -93,7 +94,7 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
     let (reason, mut reasons) = tokio::sync::mpsc::channel(1);
     let tasks: Vec<_> = holders.into_iter().map(|(_, handle)| tokio::spawn(follow(handle, reason.clone()))).collect();
     let outcome = tokio::select! {
-        stopped = service.stopped() => Err(Failure::new(Exit::Failed, "consensus-stopped", stopped.to_string())),
+        stopped = service.stopped() => Err(heavy::explain_stop(&stopped)),
         Some(number) = reasons.recv() => Err(Failure::other(format!("holder {number} stopped by itself"))),
         () = terminated() => Ok(()),
     };

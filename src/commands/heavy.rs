@@ -7,7 +7,7 @@ use crate::services::{heavy, logging};
 use clap::Args;
 use holdfast_ledger::PROTOCOL_VERSION_MAX;
 use holdfast_network::NodeAddr;
-use holdfast_node::{Checkpoint, HeavyConfig, SNAPSHOT_INTERVAL, SyncMode};
+use holdfast_node::{Checkpoint, HeavyConfig, NodeClock, SNAPSHOT_INTERVAL, SyncMode};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -58,6 +58,9 @@ pub struct HeavyArgs {
     /// End when standard input closes: for whoever starts this as a process of its own
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
+    /// Read the clock as if it were so many seconds ahead (behind, if negative): for tests
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true, hide = true)]
+    clock_ahead: i64,
 }
 
 /// How an empty folder comes to the newest state.
@@ -98,6 +101,7 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
         sync: if args.join { SyncMode::Snapshot } else { args.sync.into() },
         checkpoint: args.checkpoint,
         snapshot_interval: args.snapshot_interval,
+        clock: NodeClock::ahead_by(args.clock_ahead),
     };
     let mut service = heavy::start(config, args.rpc_listen, None).await?;
     let handle = service.handle();

@@ -171,7 +171,7 @@ impl Backend for NodeBackend {
     fn health(&self) -> Vec<Check> {
         let tip = self.node.core.tip();
         let (waiting, bytes) = self.node.core.mempool_size();
-        let age_ms = holdfast_node::now().since(tip.state.chain().time);
+        let age_ms = self.node.core.now().since(tip.state.chain().time);
         let quiet_ms = tip.state.params().heartbeat_ms.saturating_mul(3);
         let height = tip.state.chain().height;
         vec![

@@ -3,7 +3,7 @@
 use crate::failure::{Exit, Failure};
 use crate::services::backend::NodeBackend;
 use crate::services::faucet::DevFaucet;
-use holdfast_node::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, JoinError, NodeStopped};
+use holdfast_node::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, JoinError, NodeStopped, Stopped};
 use holdfast_primitives::SecretKey;
 use holdfast_rpc::{Backend, Faucet, RpcConfig, RpcServer};
 use holdfast_store::StoreError;
@@ -64,7 +64,19 @@ pub fn explain_stop(stopped: &NodeStopped) -> Failure {
         NodeStopped::HistoryGone { .. } => Failure::new(Exit::Failed, "history-gone", message).hint(
             "join by a snapshot: --sync snapshot, after moving the folder `chain` away if there is one; keep `keys` and `consensus`",
         ),
-        NodeStopped::Consensus(_) => Failure::new(Exit::Failed, "consensus-stopped", message),
+        NodeStopped::Consensus(stopped) => {
+            let failure = Failure::new(Exit::Failed, "consensus-stopped", message);
+            match stopped {
+                Stopped::App { reason, .. } if reason.contains("No space left") => {
+                    failure.hint("the disk is full: make room on it and start again; nothing that was final is lost")
+                }
+                Stopped::Unsafe => failure.hint("look at the disk that holds the node's folder, then start again"),
+                Stopped::Stalled { .. } => {
+                    failure.hint("start again; if that does not help, too few validators are reachable")
+                }
+                _ => failure,
+            }
+        }
     }
 }
 

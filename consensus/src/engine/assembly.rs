@@ -146,6 +146,13 @@ impl Assembler {
         Ok(self.take_complete(&name))
     }
 
+    /// Bytes of chunks in memory.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        let chunks = self.streams.values().filter_map(|stream| stream.chunks.as_ref()).flat_map(BTreeMap::values);
+        chunks.map(Vec::len).sum::<usize>() + self.early.iter().map(|early| early.bytes.len()).sum::<usize>()
+    }
+
     /// Forgets what is no longer wanted.
     pub(crate) fn retire(&mut self, wanted: &Wanted<'_>) {
         self.streams.retain(|_, stream| wanted.keeps(&stream.opening));

@@ -84,9 +84,9 @@ pub(crate) async fn synced<A: LedgerApp>(
     };
     let in_turn = validators.had_its_turn(&identity.proposer, height, round);
     let judging = shared.applying.read().await;
-    let Some(valid) = verdict(shared, &identity, in_turn, &block).await else {
-        return Ok(SyncedValueOutcome::LocalTransientError);
-    };
+    // What cannot be judged yet, a quorum has judged: its time lies ahead of our clock only. Waiting for our clock would keep a
+    // node whose clock is behind from ever following. The commit checks all the rest again.
+    let valid = verdict(shared, &identity, in_turn, &block).await.unwrap_or(true);
     let BlockIdentity { hash, proposer, .. } = identity;
     let kept = Undecided { height, round, valid_round: None, proposer, block, hash, valid };
     let value = convert::proposed_value(&kept);

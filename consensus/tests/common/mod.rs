@@ -112,6 +112,10 @@ pub enum Trouble {
     BuildPanics,
     /// A proposed block cannot be kept.
     KeepFails,
+    /// No block can be judged yet, as if all were made later than this machine's clock.
+    JudgesLater,
+    /// Judging never returns.
+    JudgeHangs,
 }
 
 impl TestApp {
@@ -274,6 +278,12 @@ impl LedgerApp for TestApp {
         let (tip, parent) = self.tip();
         assert_eq!(identity.height, tip.next(), "the driver asks about the tip's successor only");
         let parsed = Block::try_from_slice(block).unwrap();
+        if self.suffers(Trouble::JudgeHangs) {
+            std::future::pending::<()>().await;
+        }
+        if self.suffers(Trouble::JudgesLater) {
+            return Verdict::RetryLater { reason: "the test asks for it".to_owned() };
+        }
         if parsed.parent != parent {
             return Verdict::Invalid { reason: format!("its parent is {}", parsed.parent) };
         }

@@ -175,6 +175,26 @@ fn an_equivocator_takes_no_room_from_other_rounds() {
     assert_eq!(scene.accept(&messages[1]).unwrap().unwrap().block, block);
 }
 
+/// Blocks that are never whole, of every round that is open and of the next height too, signed by those whose turn it is.
+#[test]
+fn streams_without_end_hold_no_more_than_two_blocks_a_round() {
+    let mut scene = Scene::new();
+    let (heights, rounds) = ([NEXT, NEXT.next()], 0..=ROUNDS_AROUND);
+    let places = heights.len() * (ROUNDS_AROUND as usize + 1);
+    let bound = places * STREAMS_PER_ROUND_MAX * BLOCK_BYTES_MAX + EARLY_CHUNKS_MAX * PART_BYTES;
+    for tag in 0..8 * STREAMS_PER_ROUND_MAX as u8 {
+        for (height, round) in heights.iter().flat_map(|height| rounds.clone().map(move |round| (*height, round))) {
+            let (_, messages) = scene.stream(height, round, BLOCK_BYTES_MAX, tag);
+            for message in &messages[..messages.len() - 1] {
+                // Taken or refused: what counts is what it leaves in memory.
+                let _ = scene.accept(message);
+            }
+            assert!(scene.assembler.held_bytes() <= bound, "{} of {bound}", scene.assembler.held_bytes());
+        }
+    }
+    assert!(scene.assembler.held_bytes() > bound / 2, "the test fills what there is");
+}
+
 #[test]
 fn chunks_that_are_early_wait_in_a_queue_of_fixed_length() {
     let mut scene = Scene::new();

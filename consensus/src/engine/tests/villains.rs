@@ -81,6 +81,7 @@ async fn a_proposer_that_says_nothing_costs_its_turns_and_no_more() {
     scene.haunted(async |_, _| {}, |scene| scene.reached(12)).await;
     let rounds = scene.rounds_of_its_turns();
     assert!(rounds.len() >= 2 && rounds.iter().all(|round| *round > 0), "{rounds:?}");
+    assert!(rounds.contains(&1), "the next proposer is enough: {rounds:?}");
     assert_eq!(scene.judged().await.1, [0; 0]);
 }
 
@@ -120,7 +121,17 @@ async fn no_kind_of_nonsense_stops_the_chain_or_enters_it() {
     scene.haunted(deed, |scene| scene.reached(4 * KINDS + 4)).await;
     let rounds = scene.rounds_of_its_turns();
     assert!(rounds.len() >= KINDS as usize && rounds.iter().all(|round| *round > 0), "{rounds:?}");
-    assert_eq!(scene.judged().await.1, [0; 0]);
+
+    // It was heard all the time: once it talks sense, its blocks are decided.
+    let sober_from = scene.nodes[0].app.height();
+    let sense = async |height: Height, parent: BlockHash| {
+        if villain.has_turn(height) {
+            villain.propose(0, &villain.block(height, parent, &[]), 0).await;
+        }
+    };
+    scene.haunted(sense, |scene| scene.reached(4 * KINDS + 4 + 12)).await;
+    let (_, own) = scene.judged().await;
+    assert!(!own.is_empty() && own.iter().all(|height| *height > sober_from), "{own:?} after {sober_from}");
 }
 
 /// Bytes that mean nothing, on every channel, of many lengths.
