@@ -7,6 +7,7 @@ mod changes;
 mod common;
 mod crash;
 mod demo;
+mod faults;
 mod folders;
 mod join;
 mod mistakes;
