@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ids;
 use crate::output::table;
+use crate::services::outbox;
 use clap::{Args, Subcommand};
 use holdfast_ledger::{TxBody, Upgrade};
 use holdfast_node::NodeKeys;
@@ -188,7 +189,7 @@ async fn send(context: &Context, node: &NodeArgs, signer: &Signer, body: TxBody,
         return Err(Failure::new(Exit::Failed, "declined", "nothing was sent"));
     }
     if node.no_wait {
-        signer.submit(&prepared).await?;
+        outbox::hand_in(context, signer, &prepared).await?;
         context.output.result(id.to_string(), &serde_json::json!({ "tx": id, "fee": fee }));
         return Ok(());
     }

@@ -4,7 +4,7 @@ use super::{RpcClient, RpcError};
 use crate::error::SERVER_BUSY;
 use crate::text::AddressText;
 use crate::tx::TxStatus;
-use holdfast_ledger::{TxBody, TxEnvelope};
+use holdfast_ledger::TxEnvelope;
 use holdfast_primitives::{Height, TxId};
 use std::time::{Duration, Instant};
 
@@ -120,10 +120,9 @@ impl RpcClient {
         let status = self.chain_status().await?;
         let account = self.find_account(AddressText::new(signed.sender, status.network)).await?;
         let used = account.map_or(0, |account| account.sequence);
-        let is_proof = matches!(signed.body, TxBody::Prove { .. });
         let (code, message) = if status.height >= signed.expires {
             ("expired", format!("it expired at height {}", signed.expires))
-        } else if !is_proof && used > signed.sequence {
+        } else if !signed.body.is_free() && used > signed.sequence {
             ("wrong_sequence", format!("another transaction took its sequence number {}", signed.sequence))
         } else {
             return Ok(None);
