@@ -254,6 +254,13 @@ impl HeavyHandle {
         &self.consensus
     }
 
+    /// Counters of the node and of its consensus, in the OpenMetrics text format.
+    pub fn metrics(&self) -> String {
+        let node = self.core.metrics().text(self.core.mempool_size().0, self.control.children());
+        // The mark of the end stands behind both.
+        format!("{}{}", node.trim_end_matches("# EOF\n"), holdfast_consensus::metrics_text())
+    }
+
     /// How light nodes reach it.
     pub fn addr(&self) -> NodeAddr {
         self.endpoint.addr()

@@ -186,7 +186,7 @@ impl Backend for NodeBackend {
     }
 
     fn metrics(&self) -> String {
-        self.node.core.metrics().text(self.node.core.mempool_size().0, self.node.control.children())
+        self.node.metrics()
     }
 }
 

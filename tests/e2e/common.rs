@@ -1,5 +1,6 @@
 //! A network of real processes on loopback, for tests: started, killed and asked as a person would.
 
+use crate::netns::Machine;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,13 +20,14 @@ pub struct Running {
 impl Running {
     /// Starts `holdfast WORDS --json` and waits for its first line.
     pub fn start(words: &[&str]) -> Option<Self> {
-        let mut child = Command::new(HOLDFAST)
-            .args(words)
-            .arg("--json")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(HOLDFAST);
+        command.args(words).stderr(Stdio::null());
+        Self::start_command(command)
+    }
+
+    /// As [`Running::start`], for a command that is told everything but `--json` and its standard output.
+    pub fn start_command(mut command: Command) -> Option<Self> {
+        let mut child = command.arg("--json").stdout(Stdio::piped()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap() == 0 {
@@ -85,13 +87,20 @@ pub fn rpc(running: &Running) -> &str {
 pub struct Person {
     pub folder: PathBuf,
     pub rpc: String,
+    /// Where the commands are typed, if not here.
+    machine: Option<Machine>,
 }
 
 impl Person {
     pub fn new(folder: &Path, rpc: &str) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join("password"), "pw\n").unwrap();
-        Self { folder: folder.to_owned(), rpc: rpc.to_owned() }
+        Self { folder: folder.to_owned(), rpc: rpc.to_owned(), machine: None }
+    }
+
+    /// The same person, typing on another machine.
+    pub fn at(self, machine: &Machine) -> Self {
+        Self { machine: Some(machine.clone()), ..self }
     }
 
     /// Someone with a wallet and what the faucet gives.
@@ -104,7 +113,10 @@ impl Person {
 
     /// A command as a person types it; add `--json` to read it as a script would.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(HOLDFAST);
+        let mut command = match &self.machine {
+            Some(machine) => machine.command(HOLDFAST),
+            None => Command::new(HOLDFAST),
+        };
         command
             .args(words)
             .args(["--network", "devnet", "--rpc", &self.rpc, "--data-dir"])
