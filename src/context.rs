@@ -14,6 +14,10 @@ use zeroize::Zeroizing;
 
 /// The port a heavy node answers on unless told otherwise.
 pub const RPC_PORT: u16 = 7450;
+/// The UDP port on which validators expect each other's gossip, and light nodes, unless told otherwise.
+pub const NODE_PORT: u16 = 7451;
+/// The TCP port on which validators expect each other's consensus unless told otherwise.
+pub const CONSENSUS_PORT: u16 = 7452;
 
 /// The configuration file. Unknown keys are errors that name the line.
 #[derive(Clone, Debug, Default, Deserialize)]

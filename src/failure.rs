@@ -27,6 +27,8 @@ pub enum Exit {
     Unverifiable = 14,
     /// Dearer than `--max-price`.
     AbovePrice = 15,
+    /// A heavy node must not be started again before somebody has looked at its disk.
+    Unsafe = 20,
     /// Interrupted.
     Interrupted = 130,
 }

@@ -161,6 +161,13 @@ impl GenesisFile {
 
 /// The genesis that a file describes, checked against every rule of the ledger. Accounts may stand in any order.
 pub fn to_genesis(file: &GenesisFile) -> Result<Genesis, FileError> {
+    let genesis = assemble(file)?;
+    State::genesis(&genesis)?;
+    Ok(genesis)
+}
+
+/// The genesis that a file describes, whether or not it keeps to the rules of the ledger.
+pub(crate) fn assemble(file: &GenesisFile) -> Result<Genesis, FileError> {
     let mut accounts = Vec::with_capacity(file.accounts.len());
     for entry in &file.accounts {
         accounts.push((Address::from_text(&entry.address, file.network)?, amount("accounts.balance", &entry.balance)?));
@@ -173,20 +180,18 @@ pub fn to_genesis(file: &GenesisFile) -> Result<Genesis, FileError> {
         validators.push(GenesisValidator { address, vrf: entry.vrf, bond });
     }
     validators.sort_by_key(|validator| validator.address);
-    let genesis = Genesis {
+    Ok(Genesis {
         name: bounded("name", file.name.clone().into_bytes())?,
         time: TimeMs::new(file.time_ms),
         params: file.rules.to_params(file.network)?,
         accounts: bounded::<_, GENESIS_ACCOUNTS_MAX>("accounts", accounts)?,
         validators: bounded::<_, VALIDATORS_MAX>("validators", validators)?,
         seed: *file.seed.parse::<holdfast_primitives::Digest>()?.as_bytes(),
-    };
-    State::genesis(&genesis)?;
-    Ok(genesis)
+    })
 }
 
 impl Rules {
-    fn from_params(params: &Params) -> Self {
+    pub(crate) fn from_params(params: &Params) -> Self {
         Self {
             protocol_version: params.protocol_version,
             round_ms: params.round_ms,

@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+const BEACON_FILE: &str = "beacon.key";
+
 /// The keys of a heavy node.
 #[derive(Debug)]
 pub struct NodeKeys {
@@ -36,6 +38,12 @@ pub enum KeyFileError {
 }
 
 impl NodeKeys {
+    /// Reads the keys from `folder`; fails if one is missing.
+    pub fn load(folder: &Path) -> Result<Self, KeyFileError> {
+        let identity = load_identity(&folder.join("identity.key"))?;
+        Ok(Self { identity, vrf: load(&folder.join(BEACON_FILE)).map(VrfSecretKey::from_seed)? })
+    }
+
     /// Reads the keys from `folder`, making those that are missing.
     pub fn load_or_create(folder: &Path) -> Result<Self, KeyFileError> {
         Ok(Self { identity: load_or_create_identity(&folder.join("identity.key"))?, vrf: load_or_create_vrf(folder)? })
@@ -64,7 +72,7 @@ pub fn write_key(path: &Path, seed: &[u8; 32]) -> Result<(), KeyFileError> {
 }
 
 fn load_or_create_vrf(folder: &Path) -> Result<VrfSecretKey, KeyFileError> {
-    load_or_create(&folder.join("beacon.key"), || VrfSecretKey::generate().to_seed()).map(VrfSecretKey::from_seed)
+    load_or_create(&folder.join(BEACON_FILE), || VrfSecretKey::generate().to_seed()).map(VrfSecretKey::from_seed)
 }
 
 fn load_or_create(path: &Path, make: impl Fn() -> [u8; 32]) -> Result<[u8; 32], KeyFileError> {

@@ -70,6 +70,13 @@ pub const RPC_RESPONSE_BYTES_MAX: u32 = 32 * 1024 * 1024;
 /// Calls in one JSON-RPC batch.
 pub const RPC_BATCH_CALLS_MAX: u32 = 1_000;
 
+/// Bytes of a genesis or of a draft of one: tens of thousands of accounts, every validator with its entry.
+pub const GENESIS_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one validator's entry for a draft.
+pub const ENTRY_FILE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a list of peers.
+pub const PEERS_FILE_BYTES_MAX: usize = 1024 * 1024;
+
 const _: () = assert!(PROOF_PART_BYTES_MAX + TX_BYTES_MAX < BLOCK_BYTES_MAX, "a block holds at least one proof part");
 const _: () =
     assert!(2 * (PROOF_PART_BYTES_MAX + 4096) <= RPC_REQUEST_BYTES_MAX as usize, "a proof part fits one request");

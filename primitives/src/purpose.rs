@@ -28,6 +28,8 @@ pub enum Purpose {
     ProposalFin,
     /// A consensus engine's proof that a network peer is a validator.
     ValidatorProof,
+    /// An operator's entry for the draft of a genesis, whose digest stands in for the chain that is still to come.
+    GenesisEntry,
 }
 
 impl Purpose {
@@ -45,6 +47,7 @@ impl Purpose {
             Self::Proposal => "holdfast/proposal/v1\0",
             Self::ProposalFin => "holdfast/proposal-fin/v1\0",
             Self::ValidatorProof => "holdfast/validator-proof/v1\0",
+            Self::GenesisEntry => "holdfast/genesis-entry/v1\0",
         }
     }
 }

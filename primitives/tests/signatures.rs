@@ -7,7 +7,7 @@ use holdfast_primitives::{
 };
 use proptest::prelude::*;
 
-const PURPOSES: [Purpose; 11] = [
+const PURPOSES: [Purpose; 12] = [
     Purpose::Transaction,
     Purpose::Quote,
     Purpose::Receipt,
@@ -19,6 +19,7 @@ const PURPOSES: [Purpose; 11] = [
     Purpose::Proposal,
     Purpose::ProposalFin,
     Purpose::ValidatorProof,
+    Purpose::GenesisEntry,
 ];
 const CHAIN: ChainId = ChainId::new([1; 32]);
 

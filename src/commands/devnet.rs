@@ -244,8 +244,8 @@ fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey, seats: &[Seat]) ->
     }
     let validators = seats.iter().map(|seat| seat.validator.clone()).collect();
     let mut genesis = compose("devnet", NetworkPrefix::Devnet, validators, accounts)?;
-    set_round(&mut genesis, u64::try_from(args.round.as_millis()).unwrap_or(u64::MAX));
-    set_batch(&mut genesis, args.batch)?;
+    set_round(&mut genesis.params, args.round);
+    set_batch(&mut genesis.params, args.batch)?;
     let text = GenesisFile::from_genesis(&genesis).to_text()?;
     to_genesis(&GenesisFile::parse(&text)?)?;
     std::fs::write(&path, text)?;

@@ -3,7 +3,7 @@
 use crate::commands::genesis;
 use crate::context::{Context, RPC_PORT};
 use crate::failure::Outcome;
-use crate::services::{heavy, logging};
+use crate::services::{heavy, logging, peers};
 use clap::Args;
 use holdfast_ledger::PROTOCOL_VERSION_MAX;
 use holdfast_network::NodeAddr;
@@ -55,6 +55,9 @@ pub struct HeavyArgs {
     /// Keep a snapshot of every so many blocks for those who join; 0 for none but the one at the start
     #[arg(long, value_name = "BLOCKS", default_value_t = SNAPSHOT_INTERVAL)]
     snapshot_interval: u64,
+    /// Both of these for all validators, as `genesis finalize` writes them; this node itself may be among them
+    #[arg(long = "peers", value_name = "FILE")]
+    peers_file: Option<PathBuf>,
     /// End when standard input closes: for whoever starts this as a process of its own
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -88,7 +91,7 @@ impl From<Sync> for SyncMode {
 pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
     logging::init(context.verbose, true);
     let genesis = genesis::read(&args.genesis)?;
-    let config = HeavyConfig {
+    let mut config = HeavyConfig {
         dir: args.dir.unwrap_or_else(|| context.data_dir().join("heavy")),
         genesis,
         bind: vec![args.listen],
@@ -103,6 +106,9 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
         snapshot_interval: args.snapshot_interval,
         clock: NodeClock::ahead_by(args.clock_ahead),
     };
+    if let Some(file) = &args.peers_file {
+        peers::join(&mut config, file)?;
+    }
     let mut service = heavy::start(config, args.rpc_listen, None).await?;
     let handle = service.handle();
     let value = serde_json::json!({

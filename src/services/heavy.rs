@@ -57,27 +57,37 @@ impl HeavyService {
     }
 }
 
-/// Why the node is of no use any more, and what to do.
+/// Why a node that ran has ended, and what to do about it. Whoever supervises it starts it again unless that is unsafe.
 pub fn explain_stop(stopped: &NodeStopped) -> Failure {
-    let message = stopped.to_string();
-    match stopped {
-        NodeStopped::HistoryGone { .. } => Failure::new(Exit::Failed, "history-gone", message).hint(
+    let (exit, code, hint) = match stopped {
+        NodeStopped::HistoryGone { .. } => (
+            Exit::Failed,
+            "history-gone",
             "join by a snapshot: --sync snapshot, after moving the folder `chain` away if there is one; keep `keys` and `consensus`",
         ),
-        NodeStopped::Consensus(stopped) => {
-            let failure = Failure::new(Exit::Failed, "consensus-stopped", message);
-            match stopped {
-                Stopped::App { reason, .. } if reason.contains("No space left") => {
-                    failure.hint("the disk is full: make room on it and start again; nothing that was final is lost")
-                }
-                Stopped::Unsafe => failure.hint("look at the disk that holds the node's folder, then start again"),
-                Stopped::Stalled { .. } => {
-                    failure.hint("start again; if that does not help, too few validators are reachable")
-                }
-                _ => failure,
-            }
+        NodeStopped::Consensus(Stopped::Shutdown) => (Exit::Failed, "shut-down", "start it again"),
+        NodeStopped::Consensus(Stopped::App { reason, .. }) if reason.contains("No space left") => (
+            Exit::Failed,
+            "ledger-failed",
+            "the disk is full: make room on it and start again; nothing that was final is lost",
+        ),
+        NodeStopped::Consensus(Stopped::App { action: "go on", .. }) => {
+            (Exit::Failed, "too-old", "install the release that knows the next rule book, and start it again")
         }
-    }
+        NodeStopped::Consensus(Stopped::App { .. }) => {
+            (Exit::Failed, "ledger-failed", "look at the disk, a full one above all, then start it again")
+        }
+        NodeStopped::Consensus(Stopped::Unsafe) => {
+            (Exit::Unsafe, "log-failed", "mend the disk first; never delete the log of a key that may still vote")
+        }
+        NodeStopped::Consensus(Stopped::Ended { .. }) => (Exit::Failed, "consensus-ended", "start it again"),
+        NodeStopped::Consensus(Stopped::Stalled { .. }) => (
+            Exit::Failed,
+            "stalled",
+            "more than two thirds of the votes are needed: look after the other validators and the way to them",
+        ),
+    };
+    Failure::new(exit, code, stopped.to_string()).hint(hint)
 }
 
 fn explain(error: HeavyError) -> Failure {

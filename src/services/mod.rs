@@ -7,4 +7,5 @@ pub mod holder;
 pub mod ledger_link;
 pub mod logging;
 pub mod outbox;
+pub mod peers;
 pub mod validators;

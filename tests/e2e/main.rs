@@ -3,6 +3,7 @@
 
 mod audit;
 mod bounds;
+mod ceremony;
 mod changes;
 mod common;
 mod crash;

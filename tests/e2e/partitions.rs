@@ -3,17 +3,11 @@
 
 use crate::common::{HOLDFAST, Person, Running, rpc, wait_for};
 use crate::netns::{Machine, Net};
-use holdfast_genesis::{GenesisFile, preset};
-use holdfast_ledger::Genesis;
-use holdfast_node::NodeKeys;
-use holdfast_primitives::{Address, Amount, Bounded, NetworkPrefix, TimeMs, Validator};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-const NODE_PORT: u16 = 7451;
-const CONSENSUS_PORT: u16 = 7452;
 /// How often a validator whose votes bring about nothing repeats them before we believe that nothing comes of it. It repeats
 /// them when the timeouts of proposal, prevote and precommit are over, all three.
 const TRIES: u64 = 4;
@@ -25,58 +19,65 @@ struct Seat {
     person: Person,
 }
 
-/// Four validators of equal power that know each other, one on each machine of `net`.
+/// Four validators of equal weight that know each other from their genesis, one on each machine of `net`.
 fn four(net: &Net, folder: &Path) -> Vec<Seat> {
-    let dirs: Vec<_> = (0..4).map(|index| folder.join(format!("node-{index}"))).collect();
-    let keys: Vec<_> = dirs.iter().map(|dir| NodeKeys::load_or_create(&dir.join("keys")).unwrap()).collect();
-    let people: Vec<_> = (0..4).map(|index| person(folder, net.machine(index), index)).collect();
-    let validator = |keys: &NodeKeys| Validator { address: keys.identity.address(), vrf: keys.vrf.public(), power: 1 };
-    let genesis = genesis(keys.iter().map(validator).collect(), people.iter().map(|(_, address)| *address).collect());
-    let file = folder.join("genesis.toml");
-    std::fs::write(&file, GenesisFile::from_genesis(&genesis).to_text().unwrap()).unwrap();
-    let start = |index: usize| {
-        let machine = net.machine(index);
-        let mut command = machine.command(HOLDFAST);
-        command.args(["heavy", "--until-stdin-closes", "--rpc-listen", "127.0.0.1:7450"]);
-        command.args(["--listen", &format!("{}:{NODE_PORT}", machine.ip)]);
-        command.args(["--consensus-listen", &format!("/ip4/{}/tcp/{CONSENSUS_PORT}", machine.ip)]);
-        command.arg("--dir").arg(&dirs[index]).arg("--genesis").arg(&file);
-        for (other, keys) in keys.iter().enumerate().filter(|(other, _)| *other != index) {
-            let (ip, id) = (net.machine(other).ip, keys.identity.address());
-            command.args(["--peer", &format!("{id}@{ip}:{NODE_PORT}")]);
-            command.args(["--consensus-peer", &format!("/ip4/{ip}/tcp/{CONSENSUS_PORT}")]);
-        }
-        let log = std::fs::File::create(dirs[index].join("log")).unwrap();
-        Running::start_command({
-            command.stdin(Stdio::piped()).stderr(log);
-            command
-        })
-        .unwrap()
-    };
-    let seats = people.into_iter().enumerate().map(|(index, (person, _))| {
-        let node = start(index);
-        Seat { machine: net.machine(index).clone(), node, person }
+    let people: Vec<Person> = (0..4).map(|index| person(folder, net.machine(index), index)).collect();
+    let funds: Vec<String> = people.iter().map(|person| format!("{}=1000HOLD", address(person))).collect();
+    let funds = funds.iter().flat_map(|fund| ["--fund", fund]);
+    let new = ["genesis", "new", "--network", "devnet", "--name", "torn"].into_iter().chain(funds).collect::<Vec<_>>();
+    make(folder, &new);
+    for index in 0..4 {
+        let (name, host) = (format!("node-{index}"), net.machine(index).ip.to_string());
+        make(
+            folder,
+            &[
+                "genesis",
+                "add-validator",
+                "draft.toml",
+                "--dir",
+                &name,
+                "--name",
+                &name,
+                "--bond",
+                "100HOLD",
+                "--host",
+                &host,
+            ],
+        );
+    }
+    make(folder, &["genesis", "collect", "draft.toml", "node-0.toml", "node-1.toml", "node-2.toml", "node-3.toml"]);
+    make(folder, &["genesis", "finalize", "draft.toml"]);
+    let seats = people.into_iter().enumerate().map(|(index, person)| {
+        let machine = net.machine(index).clone();
+        Seat { node: start(folder, &machine, index), machine, person }
     });
     seats.collect()
 }
 
-fn person(folder: &Path, machine: &Machine, index: usize) -> (Person, Address) {
-    let person = Person::new(&folder.join(format!("person-{index}")), "http://127.0.0.1:7450").at(machine);
-    let address = person.ask(&["wallet", "new"])["address"].as_str().unwrap().to_owned();
-    (person, Address::from_text(&address, NetworkPrefix::Devnet).unwrap())
+/// One step of the ceremony, all of which happens in one folder here.
+fn make(folder: &Path, words: &[&str]) {
+    let output = Command::new(HOLDFAST).args(words).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn genesis(mut validators: Vec<Validator>, mut funded: Vec<Address>) -> Genesis {
-    validators.sort_by_key(|validator| validator.address);
-    funded.sort_unstable();
-    Genesis {
-        name: Bounded::new(b"torn".to_vec()).unwrap(),
-        time: TimeMs::new(holdfast_node::now().get()),
-        params: preset(NetworkPrefix::Devnet),
-        accounts: Bounded::new(funded.into_iter().map(|address| (address, Amount::hold(1_000))).collect()).unwrap(),
-        validators: Bounded::new(validators).unwrap(),
-        seed: [7; 32],
-    }
+fn start(folder: &Path, machine: &Machine, index: usize) -> Running {
+    let dir = folder.join(format!("node-{index}"));
+    let mut command = machine.command(HOLDFAST);
+    command.args(["heavy", "--until-stdin-closes", "--peers", "peers.toml", "--dir"]).arg(&dir);
+    command.args(["--listen", "0.0.0.0:7451", "--consensus-listen", "/ip4/0.0.0.0/tcp/7452"]);
+    let log = std::fs::File::create(dir.join("log")).unwrap();
+    command.current_dir(folder).stdin(Stdio::piped()).stderr(log);
+    Running::start_command(command).unwrap()
+}
+
+fn person(folder: &Path, machine: &Machine, index: usize) -> Person {
+    let person = Person::new(&folder.join(format!("person-{index}")), "http://127.0.0.1:7450").at(machine);
+    person.ask(&["wallet", "new"]);
+    person
+}
+
+fn address(person: &Person) -> String {
+    person.ask(&["wallet", "list"])[0]["address"].as_str().unwrap().to_owned()
 }
 
 impl Seat {
@@ -86,12 +87,8 @@ impl Seat {
 
     /// Hands a transfer in here, without waiting for what becomes of it.
     fn send(&self, to: &Self, amount: &str) -> String {
-        let sent = self.person.ask(&["wallet", "send", &to.address(), amount, "--yes", "--async"]);
+        let sent = self.person.ask(&["wallet", "send", &address(&to.person), amount, "--yes", "--async"]);
         sent["tx"].as_str().unwrap().to_owned()
-    }
-
-    fn address(&self) -> String {
-        self.person.ask(&["wallet", "list"])[0]["address"].as_str().unwrap().to_owned()
     }
 
     fn knows_as_final(&self, tx: &str) -> bool {
