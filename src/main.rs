@@ -9,6 +9,8 @@ mod ids;
 mod output;
 mod progress;
 mod services;
+#[cfg(test)]
+mod units;
 
 fn main() -> std::process::ExitCode {
     cli::run()

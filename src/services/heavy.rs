@@ -108,3 +108,61 @@ fn explain(error: HeavyError) -> Failure {
         _ => Failure::new(Exit::Failed, "heavy-node", message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Stopped, explain_stop};
+    use holdfast_primitives::Height;
+    use std::time::Duration;
+
+    /// Every way in which consensus can end; a new one does not compile until it has a place here.
+    fn all() -> Vec<Stopped> {
+        let (height, reason) = (Height::new(7), "no space left".to_owned());
+        let ends = vec![
+            Stopped::Shutdown,
+            Stopped::App { action: "commit", height, reason: reason.clone() },
+            Stopped::Unsafe,
+            Stopped::Ended { reason },
+            Stopped::Stalled { height, quiet: Duration::from_secs(600) },
+        ];
+        for end in &ends {
+            match end {
+                Stopped::Shutdown
+                | Stopped::App { .. }
+                | Stopped::Unsafe
+                | Stopped::Ended { .. }
+                | Stopped::Stalled { .. } => {}
+            }
+        }
+        ends
+    }
+
+    #[test]
+    fn the_guide_for_operators_says_what_to_do_about_every_end() {
+        let guide = include_str!("../../docs/run-a-validator.md");
+        for stopped in all() {
+            let failure = explain_stop(&stopped);
+            let row = guide.lines().find(|line| line.starts_with(&format!("| `{}` |", failure.code)));
+            let row = row.unwrap_or_else(|| panic!("the guide does not know {}", failure.code));
+            let quoted = row.split('`').nth(3).expect("the second column quotes the message");
+            let mut told = failure.message.as_str();
+            for part in quoted.split("...").map(str::trim) {
+                let at =
+                    told.find(part).unwrap_or_else(|| panic!("{quoted:?} is not what it says: {}", failure.message));
+                told = &told[at + part.len()..];
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_a_restart_could_make_worse_is_not_restarted() {
+        let unit = include_str!("../../packaging/systemd/holdfast-heavy.service");
+        let line =
+            unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).expect("the unit has it");
+        let prevented: Vec<u8> = line.split(' ').map(|code| code.parse().expect("a code")).collect();
+        for stopped in all() {
+            let code = explain_stop(&stopped).exit as u8;
+            assert_eq!(prevented.contains(&code), stopped == Stopped::Unsafe, "{stopped}");
+        }
+    }
+}
