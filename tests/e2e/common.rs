@@ -88,7 +88,7 @@ pub struct Person {
     pub folder: PathBuf,
     pub rpc: String,
     /// Where the commands are typed, if not here.
-    machine: Option<Machine>,
+    pub machine: Option<Machine>,
 }
 
 impl Person {
