@@ -17,6 +17,7 @@ mod rpc;
 mod settle;
 mod tag;
 mod transfers;
+mod withholding;
 
 use anyhow::{Result, bail};
 use harness::Report;
@@ -34,6 +35,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("put", put::run),
     ("join", join::run),
     ("transfers", transfers::run),
+    ("withholding", withholding::run),
 ];
 
 fn main() -> Result<()> {

@@ -2,8 +2,9 @@
 //!
 //! The only room that names the BFT engine. Everyone else sees [`LedgerApp`], which the node implements, and one of two
 //! ways to drive it: [`start`], the real engine for a set of one validator as for many, and [`Solo`], which makes blocks
-//! on the spot for tests of the rooms above. To this room a block is opaque bytes with a hash. It must never know what
-//! a transaction, an account or a storage round is, nor open the chain database.
+//! on the spot for tests of the rooms above. For tests too, [`sim`] plays a whole network from one number. To this room
+//! a block is opaque bytes with a hash. It must never know what a transaction, an account or a storage round is, nor
+//! open the chain database.
 
 // The ledger of the crate's tests serves tests inside, too.
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod app;
 mod engine;
 mod evidence;
 mod payload;
+pub mod sim;
 mod solo;
 
 pub use app::{AppError, BlockIdentity, BuildRequest, HeightConfig, LedgerApp, Timeouts, Undecided, Verdict};

@@ -1,20 +1,20 @@
 //! The real engine, Malachite, dressed for our types. Read [`start`] first: it is the map of what runs.
 
-mod assembly;
+pub(crate) mod assembly;
 mod codec;
 mod config;
-mod convert;
+pub(crate) mod convert;
 mod driver;
 mod gate;
 mod handle;
 mod judge;
-mod kept;
+pub(crate) mod kept;
 mod network;
-mod part;
+pub(crate) mod part;
 mod shared;
-mod signing;
+pub(crate) mod signing;
 mod start;
-mod types;
+pub(crate) mod types;
 mod watchdog;
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(crate) fn vote_bytes(vote: &Vote) -> Vec<u8> {
     vote_payload(vote.kind == VoteType::Precommit, vote.height.0, round_number(vote.round), block)
 }
 
-fn proposal_bytes(proposal: &Proposal) -> Vec<u8> {
+pub(crate) fn proposal_bytes(proposal: &Proposal) -> Vec<u8> {
     let round = round_number(proposal.round);
     proposal_payload(proposal.height.0, round, round_option(proposal.valid_round), &proposal.value.0)
 }

@@ -4,6 +4,7 @@
 
 mod any_bytes;
 mod audits;
+mod beacon;
 mod blocks;
 mod disk;
 mod extensions;
