@@ -4,7 +4,7 @@ use crate::error::Failure;
 use crate::text::AddressText;
 use crate::tx::TxStatus;
 use async_trait::async_trait;
-use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, State, TxEnvelope};
+use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, State, Steps, TxEnvelope};
 use holdfast_primitives::{
     Address, Amount, BlockHash, Certificate, Height, HolderNo, NetworkPrefix, RoundNo, TxId, ValidatorSet,
 };
@@ -46,6 +46,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The validators that decided a final block.
     fn validators(&self, height: Height) -> Result<Option<ValidatorSet>, BackendError>;
+
+    /// The steps over every change of validators after `after`, ascending, as many as are handed over at once.
+    fn steps(&self, after: Height) -> Result<Steps, BackendError>;
 
     /// What a final block caused, in order.
     fn events(&self, height: Height) -> Result<Option<Vec<Event>>, BackendError>;

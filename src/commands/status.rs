@@ -1,5 +1,7 @@
 //! `holdfast status`: how the network and the node are doing.
 
+mod light;
+
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::ids;
@@ -23,9 +25,17 @@ pub struct StatusArgs {
     /// Go on telling: a live line on a terminal, a line per block elsewhere
     #[arg(long, short)]
     watch: bool,
+    /// Believe the node nothing: verify certificates from a trusted block to the newest, and records by their proofs
+    #[arg(long, conflicts_with_all = ["short", "watch"])]
+    light: bool,
+    #[command(flatten)]
+    anchor: light::AnchorArgs,
 }
 
 pub async fn run(context: &Context, args: StatusArgs) -> Outcome {
+    if args.light {
+        return light::run(context, args.anchor).await;
+    }
     let rpc = context.rpc()?;
     if args.watch {
         return watch(context, &rpc).await;

@@ -1,7 +1,7 @@
 //! A heavy node, as JSON-RPC asks for it.
 
 use async_trait::async_trait;
-use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, TxEnvelope};
+use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, Steps, TxEnvelope};
 use holdfast_node::{HeavyHandle, SubmitError as PoolError, Waiting};
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, HolderNo, RoundNo, TxId, ValidatorSet};
 use holdfast_rpc::tx::TxStatus;
@@ -95,6 +95,15 @@ impl Backend for NodeBackend {
     fn validators(&self, height: Height) -> Result<Option<ValidatorSet>, BackendError> {
         let Some(header) = self.header(height)? else { return Ok(None) };
         self.node.core.db().validator_set(&header.validators).map_err(fault)
+    }
+
+    fn steps(&self, after: Height) -> Result<Steps, BackendError> {
+        if let Some(joined) = self.node.core.db().joined().map_err(fault)?
+            && after < joined.follow_from
+        {
+            return Err(BackendError::BeforeJoined { joined: joined.height });
+        }
+        self.node.core.db().steps(after).map_err(fault)
     }
 
     fn events(&self, height: Height) -> Result<Option<Vec<Event>>, BackendError> {

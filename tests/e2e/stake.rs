@@ -64,6 +64,8 @@ fn a_validator_leaves_and_comes_back_and_an_unknown_rule_book_stops_every_node_b
     alice.refused(&["validator", "unjail", "--dir", &left, "--yes"], 1, "not_jailed", "");
     alice.refused(&["validator", "bond", "1HOLD", "--dir", "/nowhere", "--yes"], 10, "no-node-keys", "heavy --dir");
 
+    verified_without_trust(&alice);
+
     // Two of three, with more than two thirds of the weight, are ready for rule book 2.
     let first = (height(&alice) + 40).to_string();
     for index in [0, 1] {
@@ -87,6 +89,26 @@ fn a_validator_leaves_and_comes_back_and_an_unknown_rule_book_stops_every_node_b
     alice.ask(&["wallet", "send", &address, "1HOLD", "--yes"]);
     assert_eq!(validators(&alice)["set"]["protocol"], 2);
     assert!(height(&alice) >= first.parse().unwrap());
+}
+
+/// A light client follows both changes of validators, from the chain's id alone, and remembers.
+fn verified_without_trust(alice: &Person) {
+    let (exit, error) = alice.fail(&["status", "--light"]);
+    assert_eq!((exit, error["code"].as_str()), (2, Some("usage")), "nothing is trusted yet: {error}");
+    let chain = alice.ask(&["status", "--short"])["chain"]["chain"].as_str().unwrap().to_owned();
+    let light = alice.ask(&["status", "--light", "--chain", &chain]);
+    assert_eq!(
+        (light["from"].as_u64(), light["changes"].as_u64(), light["weight"].as_u64()),
+        (Some(0), Some(2), Some(2_150))
+    );
+    assert_eq!(light["account"]["balance"], alice.ask(&["wallet", "balance"])["balance"]);
+    let again = alice.ask(&["status", "--light"]);
+    assert_eq!((again["from"].as_u64(), again["changes"].as_u64()), (light["height"].as_u64(), Some(0)));
+    let checkpoint = format!("{}:{}", again["height"], again["hash"].as_str().unwrap());
+    assert_eq!(alice.ask(&["status", "--light", "--checkpoint", &checkpoint])["protocol"], 1);
+    let wrong = format!("{}:{}", again["height"], "0".repeat(64));
+    alice.refused(&["status", "--light", "--checkpoint", &wrong], 14, "unverifiable", "another heavy node");
+    alice.refused(&["status", "--light", "--chain", &"1".repeat(64)], 14, "other-chain", "--chain");
 }
 
 /// Transfers bring blocks until the network ends by itself; its exit code.

@@ -12,7 +12,9 @@ pub(crate) use serve::ChainNamespace;
 
 use crate::discover::Namespace;
 use crate::error::Failure;
-use crate::{Page, PageAsk};
+use crate::{Page, PageAsk, Raw};
+use holdfast_ledger::Step;
+use holdfast_primitives::Height;
 use upstream::core::SubscriptionResult;
 use upstream::proc_macros::rpc;
 
@@ -46,6 +48,15 @@ pub trait ChainApi {
     /// The signatures that made one block final, and the validators they are checked against.
     #[method(name = "certificate", blocking)]
     fn certificate(&self, at: BlockRef) -> Result<CertificateView, Failure>;
+
+    /// What it takes to follow the validators from height `after` on: for each change of the set the header before it, its
+    /// certificate and the new set. As many as are handed over at once; ask again from the last until none come.
+    #[method(name = "steps", blocking)]
+    fn steps(&self, after: Height) -> Result<Vec<Raw<Step>>, Failure>;
+
+    /// One block's header, a certificate, and the set that decides the next block.
+    #[method(name = "step", blocking)]
+    fn step(&self, at: BlockRef) -> Result<Raw<Step>, Failure>;
 
     /// What one block caused, in order; the Merkle root over all `raw` is the header's result root.
     #[method(name = "events", blocking)]
@@ -81,6 +92,14 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .method("certificate", "The signatures that made one block final, and the validators they are checked against.")
         .needs::<BlockRef>("at")
         .returns::<CertificateView>();
+    namespace
+        .method("steps", "What it takes to follow the validators from height `after` on; ask again until none come.")
+        .needs::<u64>("after")
+        .returns::<Vec<Raw<Step>>>();
+    namespace
+        .method("step", "One block's header, a certificate, and the set that decides the next block.")
+        .needs::<BlockRef>("at")
+        .returns::<Raw<Step>>();
     namespace
         .method(
             "events",

@@ -11,7 +11,7 @@ use crate::look::{Look, events_at};
 use crate::round::PhaseName;
 use crate::text::{Raw, Time};
 use crate::{Page, PageAsk};
-use holdfast_ledger::{Block, Header};
+use holdfast_ledger::{Block, Header, Step};
 use holdfast_primitives::Height;
 use std::sync::Arc;
 use upstream::core::{SubscriptionResult, async_trait};
@@ -94,6 +94,23 @@ impl ChainApiServer for ChainNamespace {
         let certificate = self.backend.certificate(height)?.ok_or_else(unknown)?;
         let validators = self.backend.validators(height)?.ok_or_else(unknown)?;
         Ok(CertificateView::of(&certificate, &validators, look.prefix()))
+    }
+
+    fn steps(&self, after: Height) -> Result<Vec<Raw<Step>>, Failure> {
+        Ok(self.backend.steps(after)?.iter().map(Raw::of).collect())
+    }
+
+    fn step(&self, at: BlockRef) -> Result<Raw<Step>, Failure> {
+        let look = self.look();
+        let height = look.resolve(self.backend.as_ref(), at)?;
+        let unknown = || Failure::BlockUnknown { at };
+        let header = self.backend.header(height)?.ok_or_else(unknown)?;
+        let certificate = self.backend.certificate(height)?.ok_or_else(unknown)?;
+        let next = match height == look.height() {
+            true => look.state.chain().validators.clone(),
+            false => self.backend.validators(height.next())?.ok_or_else(unknown)?,
+        };
+        Ok(Raw::of(&Step { header, certificate, next: Some(next) }))
     }
 
     fn events(&self, at: BlockRef, page: Option<PageAsk>) -> Result<Page<EventView>, Failure> {

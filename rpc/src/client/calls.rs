@@ -21,9 +21,9 @@ use crate::round::{
 use crate::stake::{SetView, StakeApiClient as Stake, StakeView};
 use crate::text::{AddressText, HexBytes};
 use crate::tx::{TxApiClient as Tx, TxStatus, TxView};
-use crate::{Page, PageAsk};
-use holdfast_ledger::TxEnvelope;
-use holdfast_primitives::{Amount, ContractNo, RoundNo, SegmentNo, TxId};
+use crate::{Page, PageAsk, Raw};
+use holdfast_ledger::{Step, TxEnvelope};
+use holdfast_primitives::{Amount, ContractNo, Height, RoundNo, SegmentNo, TxId};
 use std::time::Duration;
 use upstream::core::ClientError;
 use upstream::core::client::{ClientT, Subscription};
@@ -66,6 +66,10 @@ calls! {
     chain_block_raw = Chain::block_raw(at: BlockRef) -> RawBlock;
     /// The signatures that made one block final.
     chain_certificate = Chain::certificate(at: BlockRef) -> CertificateView;
+    /// What it takes to follow the validators from a height on.
+    chain_steps = Chain::steps(after: Height) -> Vec<Raw<Step>>;
+    /// One block's header, a certificate, and the set that decides the next block.
+    chain_step = Chain::step(at: BlockRef) -> Raw<Step>;
     /// What one block caused.
     chain_events = Chain::events(at: BlockRef, page: Option<PageAsk>) -> Page<EventView>;
 

@@ -31,6 +31,7 @@ fn example(method: &str, name: &str) -> Value {
         }
         ("dev_faucet", "amount") => json!("1000"),
         (_, "at") => json!("latest"),
+        (_, "after") => json!(0),
         (_, "id") => json!(world::proof().id()),
         (_, "timeout_ms") => json!(10),
         ("stake_validator", "address") => {
@@ -72,7 +73,7 @@ async fn every_method_answers_by_name_the_same_over_http_and_websocket() {
         assert_eq!(over_http, over_socket, "{name}");
         called += 1;
     }
-    assert_eq!(called, 42);
+    assert_eq!(called, 44);
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 //! again with no node at hand, by the same code; a bundle is a witness like any other and is believed as little.
 //!
 //! ```text
-//! "holdfast evidence\n" | version u16 LE = 1 | Bundle (borsh)
+//! "holdfast evidence\n" | version u16 LE = 2 | Bundle (borsh)
 //! ```
 
 use crate::audit::source::{EvidenceSource, SentPart};
 use crate::error::WalletError;
 use async_trait::async_trait;
 use borsh::{BorshDeserialize, BorshSerialize};
-use holdfast_ledger::{FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof};
+use holdfast_ledger::{FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof, Step};
 use holdfast_por::ProofPart;
 use holdfast_primitives::limits::{EVIDENCE_BUNDLE_BYTES_MAX, PROOF_PART_BYTES_MAX};
 use holdfast_primitives::{Bounded, Certificate, Height, HolderNo, RoundNo, decode_exact};
@@ -19,7 +19,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 const MAGIC: &[u8] = b"holdfast evidence\n";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEAD_BYTES: usize = MAGIC.len() + 2;
 
 /// The evidence of one round.
@@ -35,6 +35,8 @@ pub struct Bundle {
     pub certificates: Vec<Certificate>,
     /// The round's record, contracts and heavy nodes, each under the header of a height.
     pub records: Vec<(Height, StateProof)>,
+    /// Every change of validators up to then.
+    pub steps: Vec<Step>,
     /// What every holder was bound to.
     pub frozen: Vec<FrozenHolder>,
     /// What became of every holder.
@@ -164,6 +166,10 @@ impl EvidenceSource for Bundle {
     async fn certificate(&self, height: Height) -> Result<Certificate, WalletError> {
         let certificate = self.certificates.iter().find(|certificate| certificate.height == height);
         certificate.cloned().ok_or_else(|| self.missing(format!("the certificate of block {height}")))
+    }
+
+    async fn steps(&self, after: Height) -> Result<Vec<Step>, WalletError> {
+        Ok(self.steps.iter().filter(|step| step.header.height > after).cloned().collect())
     }
 
     async fn frozen(&self, round: RoundNo) -> Result<Vec<FrozenHolder>, WalletError> {

@@ -1,6 +1,6 @@
 //! Auditing: what the network claims, verified on this machine from public data, with the ledger's own code.
 //!
-//! A round ([`Auditor::round`]): its record is proven against a header that a quorum of the genesis' validators signed, its
+//! A round ([`Auditor::round`]): its record is proven against a header that a quorum of its height's validators signed, its
 //! rows against the record, its seed against the beacon's VRF, every opening against the frozen lists; contracts and heavy
 //! nodes are proven against certified headers too, every payment is computed again from them, and every holder's sum
 //! is compared with what its frozen row promised.
@@ -31,14 +31,13 @@ pub use source::{EvidenceSource, SentPart};
 pub use verdict::{ChainVerdict, HolderVerdict, RoundSpan, RoundVerdict};
 
 use crate::error::WalletError;
+use crate::followed::Followed;
 use holdfast_ledger::{
-    Contract, FrozenHolder, Genesis, Header, HolderClaim, RoundRecord, RoundResult, SlotEvidence, State, audit_holder,
-    audit_round_rows,
+    Contract, FrozenHolder, Genesis, Header, HolderClaim, RoundRecord, RoundResult, SlotEvidence, Trusted,
+    audit_holder, audit_round_rows,
 };
 use holdfast_por::{HolderChallenge, Position, RoundSeed};
-use holdfast_primitives::{
-    AccountNo, Address, Amount, ChainId, ContractNo, Digest, Height, HolderNo, RoundNo, ValidatorSet,
-};
+use holdfast_primitives::{AccountNo, Address, Amount, ChainId, ContractNo, Digest, Height, HolderNo, RoundNo};
 use payroll::{Judged, Payroll};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,7 +47,7 @@ pub struct Auditor {
     source: Arc<dyn EvidenceSource>,
     genesis: Genesis,
     chain: ChainId,
-    validators: ValidatorSet,
+    followed: Followed,
     headers: BTreeMap<Height, Header>,
     contracts: BTreeMap<ContractNo, Contract>,
     addresses: BTreeMap<AccountNo, Address>,
@@ -66,10 +65,13 @@ impl Auditor {
             return Err(WalletError::OtherChain { witness, expected, found });
         }
         let refused = |reason: String| unproven("the genesis", reason).told_by(&witness);
-        let first = State::genesis(&genesis).map_err(|error| refused(error.to_string()))?;
-        let validators = first.chain().validators.clone();
+        let trusted = Trusted::genesis(&genesis).map_err(|error| refused(error.to_string()))?;
         let (headers, contracts, addresses) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { source, genesis, chain: found, validators, headers, contracts, addresses })
+        let followed = Followed::from(trusted);
+        let mut auditor = Self { source, genesis, chain: found, followed, headers, contracts, addresses };
+        let followed = auditor.follow().await;
+        followed.map_err(|error| error.told_by(&witness))?;
+        Ok(auditor)
     }
 
     /// The chain that is audited.

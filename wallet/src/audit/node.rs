@@ -4,7 +4,8 @@ use crate::audit::source::{EvidenceSource, SentPart};
 use crate::error::WalletError;
 use async_trait::async_trait;
 use holdfast_ledger::{
-    Block, Event, FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof, TxBody,
+    Block, Event, FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof, Step,
+    TxBody,
 };
 use holdfast_primitives::limits::PROOF_PART_BYTES_MAX;
 use holdfast_primitives::{Bounded, Certificate, Height, HolderNo, RoundNo, TxId};
@@ -34,8 +35,13 @@ impl NodeSource {
     }
 
     /// The newest height that the node knows.
-    pub(super) async fn height(&self) -> Result<Height, WalletError> {
+    pub(crate) async fn height(&self) -> Result<Height, WalletError> {
         Ok(self.rpc.chain_status().await?.height)
+    }
+
+    /// A block's header, a certificate, and the set that decides the next.
+    pub(crate) async fn step(&self, height: Height) -> Result<Step, WalletError> {
+        self.rpc.chain_step(BlockRef::Height(height)).await?.decode().map_err(WalletError::unreadable)
     }
 
     /// A block without the openings of its proofs.
@@ -93,6 +99,11 @@ impl EvidenceSource for NodeSource {
 
     async fn certificate(&self, height: Height) -> Result<Certificate, WalletError> {
         self.rpc.chain_certificate(BlockRef::Height(height)).await?.raw.decode().map_err(WalletError::unreadable)
+    }
+
+    async fn steps(&self, after: Height) -> Result<Vec<Step>, WalletError> {
+        let steps = self.rpc.chain_steps(after).await?;
+        steps.iter().map(|step| step.decode().map_err(WalletError::unreadable)).collect()
     }
 
     async fn frozen(&self, round: RoundNo) -> Result<Vec<FrozenHolder>, WalletError> {

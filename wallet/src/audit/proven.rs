@@ -1,10 +1,12 @@
-//! What is known for certain: headers that a quorum of the genesis' validators signed, records that hang from them, and
+//! What is known for certain: headers that a quorum of their height's validators signed, records that hang from them, and
 //! seeds that nobody chose.
 
 use crate::audit::{Auditor, unproven};
 use crate::error::WalletError;
 use borsh::BorshDeserialize;
-use holdfast_ledger::{Account, Contract, Header, PROVABLE_RECORD_BYTES_MAX, RecordKey, RoundRecord, next_beacon};
+use holdfast_ledger::{
+    Account, Contract, FollowError, Header, PROVABLE_RECORD_BYTES_MAX, RecordKey, RoundRecord, next_beacon,
+};
 use holdfast_primitives::{AccountNo, Address, ContractNo, Height, RoundNo, decode_exact};
 
 /// Certified headers that are remembered, so that records of one block cost one certificate.
@@ -67,7 +69,7 @@ impl Auditor {
             return Ok(());
         };
         let before = self.certified(before).await?;
-        let proposer = self.validators.get(&header.proposer);
+        let proposer = self.followed.set_at(header.height).and_then(|set| set.get(&header.proposer));
         let proposer = proposer.ok_or_else(|| unproven(claim(), "its proposer is no validator"))?;
         let output = proposer.vrf.verify(&self.chain, &before.beacon, &header.vrf);
         let output = output.map_err(|error| unproven(claim(), error))?;
@@ -89,20 +91,34 @@ impl Auditor {
         Ok(header)
     }
 
-    /// Whether validators of the genesis signed this header. (Their set cannot change yet.)
+    /// Learns every change of validators that the source tells of.
+    pub(super) async fn follow(&mut self) -> Result<(), WalletError> {
+        loop {
+            let steps = self.source.steps(self.followed.trusted().height).await?;
+            if steps.is_empty() {
+                return Ok(());
+            }
+            for step in &steps {
+                let claim = || format!("the change of validators at height {}", step.header.height);
+                self.followed.follow(step).map_err(|error| unproven(claim(), error))?;
+            }
+        }
+    }
+
+    /// Whether those who decided this height signed this header.
     async fn check_certified(&mut self, header: &Header) -> Result<(), WalletError> {
         if self.headers.get(&header.height) == Some(header) {
             return Ok(());
         }
         let claim = || format!("block {}", header.height);
-        if header.chain != self.chain || header.validators != self.validators.digest() {
-            return Err(unproven(claim(), "it is of another chain or other validators"));
-        }
         let certificate = self.source.certificate(header.height).await?;
-        if certificate.block != header.hash() || certificate.height != header.height {
-            return Err(unproven(claim(), "its certificate is for another block"));
+        let mut certified = self.followed.certify(header, &certificate);
+        if let Err(FollowError::OtherSet { .. }) = certified {
+            // The validators may have changed since they were asked for.
+            self.follow().await?;
+            certified = self.followed.certify(header, &certificate);
         }
-        certificate.verify(&self.chain, &self.validators).map_err(|error| unproven(claim(), error))?;
+        certified.map_err(|error| unproven(claim(), error))?;
         if self.headers.len() >= HEADERS_KEPT {
             self.headers.clear();
         }

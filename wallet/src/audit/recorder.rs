@@ -4,7 +4,7 @@ use crate::audit::bundle::{Bundle, BundledPart};
 use crate::audit::source::{EvidenceSource, SentPart};
 use crate::error::WalletError;
 use async_trait::async_trait;
-use holdfast_ledger::{FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof};
+use holdfast_ledger::{FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof, Step};
 use holdfast_primitives::{Bounded, Certificate, Height, HolderNo, RoundNo};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ struct Kept {
     headers: BTreeMap<Height, Header>,
     certificates: BTreeMap<Height, Certificate>,
     records: Vec<(Height, StateProof)>,
+    steps: Vec<Step>,
     frozen: Vec<FrozenHolder>,
     results: Vec<RoundResult>,
     payments: Vec<Payment>,
@@ -47,6 +48,7 @@ impl Recorder {
             headers: kept.headers.into_values().collect(),
             certificates: kept.certificates.into_values().collect(),
             records: kept.records,
+            steps: kept.steps,
             frozen: kept.frozen,
             results: kept.results,
             payments: kept.payments,
@@ -94,6 +96,12 @@ impl EvidenceSource for Recorder {
         let certificate = self.inner.certificate(height).await?;
         self.kept().certificates.insert(certificate.height, certificate.clone());
         Ok(certificate)
+    }
+
+    async fn steps(&self, after: Height) -> Result<Vec<Step>, WalletError> {
+        let steps = self.inner.steps(after).await?;
+        self.kept().steps.extend(steps.iter().cloned());
+        Ok(steps)
     }
 
     async fn frozen(&self, round: RoundNo) -> Result<Vec<FrozenHolder>, WalletError> {

@@ -5,7 +5,7 @@
 
 use crate::error::WalletError;
 use async_trait::async_trait;
-use holdfast_ledger::{FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof};
+use holdfast_ledger::{FrozenHolder, Genesis, Header, Payment, RecordKey, RoundResult, SlotEvidence, StateProof, Step};
 use holdfast_por::ProofPart;
 use holdfast_primitives::{Certificate, Height, HolderNo, RoundNo};
 
@@ -32,6 +32,9 @@ pub trait EvidenceSource: Send + Sync {
 
     /// A certificate of a block.
     async fn certificate(&self, height: Height) -> Result<Certificate, WalletError>;
+
+    /// The steps over every change of validators after `after`, ascending; some of them, none when there are no more.
+    async fn steps(&self, after: Height) -> Result<Vec<Step>, WalletError>;
 
     /// What every holder was bound to, in order of holder number.
     async fn frozen(&self, round: RoundNo) -> Result<Vec<FrozenHolder>, WalletError>;

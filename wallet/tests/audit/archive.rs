@@ -1,19 +1,20 @@
 //! A chain with a story, kept as a node keeps it, and a server that tells it: truly or not, as its villain likes.
 //!
 //! The story: Carol, Dave and Erin hold what Alice and Bob store. In round 0 everybody proves all. In round 1 Dave has lost a
-//! batch and Erin sends nothing. In round 2 all prove again, and Dave's lost batch goes unpaid: it was faulty before.
+//! batch and Erin sends nothing. In round 2 all prove again, and Dave's lost batch goes unpaid: it was faulty before. After
+//! round 0 Frank bonds and becomes the weightiest validator, and after round 1 he bonds more.
 
 use crate::disk::Disk;
-use crate::market::{BLOCK_MS, HEAVY, Market, address, key};
+use crate::market::{BLOCK_MS, HEAVY, Market, address, key, vrf};
 use crate::signing::Deal;
 use crate::villains::Villain;
 use async_trait::async_trait;
 use holdfast_ledger::{
     Account, AdmittedTx, Applied, Block, Contract, Event, FullBlock, Genesis, Header, LoadError, Phase, Segment,
-    SlotEvidence, State, StateSource, Table, TxBody, TxEnvelope, slot_evidence,
+    SlotEvidence, State, StateSource, Step, Steps, Table, TxBody, TxEnvelope, slot_evidence,
 };
 use holdfast_primitives::{
-    AccountNo, Address, Amount, BlockHash, Bounded, Certificate, CommitSignature, ContractNo, Height, HolderNo,
+    AccountNo, Address, Amount, BlockHash, Bounded, Certificate, CommitSignature, ContractNo, Digest, Height, HolderNo,
     Purpose, RoundNo, SegmentNo, TxId, ValidatorSet, vote_payload,
 };
 use holdfast_rpc::tx::TxStatus;
@@ -32,6 +33,7 @@ pub struct Archive {
     pub events: Vec<Vec<Event>>,
     pub tip: Arc<State>,
     evidence: BTreeMap<(RoundNo, HolderNo), Vec<SlotEvidence>>,
+    sets: BTreeMap<Digest, ValidatorSet>,
     disk: Disk,
 }
 
@@ -44,11 +46,15 @@ struct Chronicler {
     blocks: Vec<FullBlock>,
     events: Vec<Vec<Event>>,
     evidence: BTreeMap<(RoundNo, HolderNo), Vec<SlotEvidence>>,
+    sets: BTreeMap<Digest, ValidatorSet>,
 }
 
 impl Chronicler {
     fn begin() -> Self {
-        Self { market: Market::open(), blocks: Vec::new(), events: Vec::new(), evidence: BTreeMap::new() }
+        let market = Market::open();
+        let first = &market.state.chain().validators;
+        let sets = BTreeMap::from([(first.digest(), first.clone())]);
+        Self { market, blocks: Vec::new(), events: Vec::new(), evidence: BTreeMap::new(), sets }
     }
 
     fn story(mut self) -> Archive {
@@ -62,15 +68,23 @@ impl Chronicler {
         let register = self.market.register("bob", 21, 2, &deals);
         self.block(vec![register]);
         self.round(&["carol", "dave", "erin"]);
+        self.bond("frank", 3);
         let state = self.market.state.clone();
         self.market.vault.lose(&state, "dave", 21, 0);
         self.round(&["carol", "dave"]);
+        self.bond("frank", 2);
         self.round(&["carol", "dave", "erin"]);
         let transfer = self.market.transfer("alice", "bob", 12_345);
         self.block(vec![transfer]);
         let tip = Arc::new(self.market.state.clone());
-        let Self { market, blocks, events, evidence } = self;
-        Archive { genesis: market.genesis, blocks, events, tip, evidence, disk: market.disk }
+        let Self { market, blocks, events, evidence, sets } = self;
+        Archive { genesis: market.genesis, blocks, events, tip, evidence, sets, disk: market.disk }
+    }
+
+    fn bond(&mut self, name: &str, hold: u64) {
+        let body = TxBody::Bond { amount: Amount::hold(hold), vrf: vrf(name).public() };
+        let bond = self.market.tx(name, body);
+        self.block(vec![bond]);
     }
 
     fn block(&mut self, txs: Vec<TxEnvelope>) {
@@ -86,6 +100,8 @@ impl Chronicler {
     }
 
     fn keep(&mut self, applied: &Applied) {
+        let set = &applied.state.chain().validators;
+        self.sets.insert(set.digest(), set.clone());
         self.blocks.push(applied.full.clone());
         self.events.push(applied.events.clone());
         for event in &applied.events {
@@ -123,6 +139,29 @@ impl Archive {
 
     pub fn header(&self, height: Height) -> Option<Header> {
         Some(self.blocks[self.place(height)?].block.header.clone())
+    }
+
+    /// Who decided a block of this header, or decides the next one.
+    pub fn set(&self, digest: &Digest) -> ValidatorSet {
+        self.sets[digest].clone()
+    }
+
+    /// Every change of validators after a height.
+    pub fn steps(&self, after: Height) -> Vec<Step> {
+        let headers = self.blocks.iter().map(|full| &full.block.header);
+        let changes = headers.filter(|header| header.height > after && header.next_validators != header.validators);
+        changes.map(|header| self.step(header)).collect()
+    }
+
+    fn step(&self, header: &Header) -> Step {
+        let next = Some(self.set(&header.next_validators));
+        Step { header: header.clone(), certificate: certificate(header, self.quorum(header)), next }
+    }
+
+    /// A quorum of those who decided this header's height.
+    pub fn quorum(&self, header: &Header) -> &'static [&'static str] {
+        let has_frank = self.set(&header.validators).get(&address("frank")).is_some();
+        if has_frank { &["walter", "victor", "wendy", "frank"] } else { &HEAVY[..3] }
     }
 
     /// The height of the first block in which something like this happens.
@@ -287,8 +326,12 @@ impl Backend for Teller {
         Ok(self.story.header(height).map(|header| self.villain.certificate(&self.story, header)))
     }
 
-    fn validators(&self, _: Height) -> Result<Option<ValidatorSet>, BackendError> {
-        Ok(Some(self.story.tip.chain().validators.clone()))
+    fn validators(&self, height: Height) -> Result<Option<ValidatorSet>, BackendError> {
+        Ok(self.story.header(height).map(|header| self.story.set(&header.validators)))
+    }
+
+    fn steps(&self, after: Height) -> Result<Steps, BackendError> {
+        Ok(Bounded::new(self.villain.steps(&self.story, after)).unwrap())
     }
 
     fn events(&self, height: Height) -> Result<Option<Vec<Event>>, BackendError> {

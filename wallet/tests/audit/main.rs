@@ -6,6 +6,7 @@
 
 mod archive;
 mod bundles;
+mod light;
 mod replays;
 mod villains;
 

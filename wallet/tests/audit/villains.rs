@@ -1,10 +1,11 @@
 //! Nodes that lie about a round, each in its own way, and what gives them away.
 
 use crate::archive::{Archive, STORY, certificate, served};
-use crate::market::{HEAVY, PRICE, address};
-use holdfast_ledger::{Block, Event, Header, Payment, State};
+use crate::market::{HEAVY, PRICE, address, vrf};
+use holdfast_ledger::{Block, Event, Header, Payment, State, Step};
 use holdfast_primitives::{
     AccountNo, Amount, Bounded, Certificate, ChainId, ContractNo, Height, HolderNo, RoundNo, SegmentNo, StateRoot,
+    Validator, ValidatorSet,
 };
 use holdfast_wallet::{Auditor, NodeSource, RoundVerdict, WalletError};
 use std::sync::Arc;
@@ -44,6 +45,16 @@ pub enum Villain {
     Censor,
     /// All validators: sign a block whose state is not what the block leads to.
     Cartel,
+    /// Says that the validators never changed.
+    Hider,
+    /// Leaves out the first change of validators.
+    Forgetful,
+    /// Puts itself in the place of the new validators.
+    Usurper,
+    /// The same, and rewrites and signs the header so that it fits.
+    Putschist,
+    /// Those who decided before the first change go on signing: another newest block, with their own set in its header.
+    OldGuard,
 }
 
 /// Where the cartel strikes.
@@ -66,6 +77,10 @@ impl Villain {
             Self::Counterfeiter | Self::Notary if header.height == story.tip.chain().height => {
                 Header { state_root: self.state(story).root(), ..header }
             }
+            Self::OldGuard if header.height == story.tip.chain().height => {
+                let first = story.header(Height::new(1)).unwrap().validators;
+                Header { validators: first, next_validators: first, ..header }
+            }
             Self::Cartel if header.height == struck() => Header { state_root: StateRoot::new([6; 32]), ..header },
             _ => header,
         }
@@ -82,9 +97,40 @@ impl Villain {
     pub fn certificate(self, story: &Archive, header: Header) -> Certificate {
         match self {
             Self::Notary => certificate(&self.header(story, header), &["mallory", "trudy", HEAVY[0]]),
-            Self::Cartel => certificate(&self.header(story, header), &HEAVY),
-            _ => certificate(&header, &HEAVY[..3]),
+            Self::Cartel => certificate(&self.header(story, header.clone()), story.quorum(&header)),
+            Self::OldGuard if header.height == story.tip.chain().height => {
+                certificate(&self.header(story, header), &HEAVY)
+            }
+            _ => certificate(&header, story.quorum(&header)),
         }
+    }
+
+    /// What it takes to follow the validators, as this node tells it.
+    pub fn steps(self, story: &Archive, after: Height) -> Vec<Step> {
+        let mut steps = story.steps(after);
+        match self {
+            Self::Hider => steps.clear(),
+            Self::Forgetful if !steps.is_empty() => {
+                steps.remove(0);
+            }
+            Self::Usurper => {
+                for step in &mut steps {
+                    let set = vec![Validator { address: address("mallory"), vrf: vrf("mallory").public(), power: 100 }];
+                    step.next = ValidatorSet::new(set);
+                }
+            }
+            Self::Putschist => {
+                for step in &mut steps {
+                    let set = vec![Validator { address: address("mallory"), vrf: vrf("mallory").public(), power: 100 }];
+                    let set = ValidatorSet::new(set).unwrap();
+                    step.header.next_validators = set.digest();
+                    step.certificate = certificate(&step.header, &["mallory"]);
+                    step.next = Some(set);
+                }
+            }
+            _ => {}
+        }
+        steps
     }
 
     pub fn events(self, events: Vec<Event>) -> Vec<Event> {

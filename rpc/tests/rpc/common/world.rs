@@ -4,7 +4,7 @@ use super::records::{self, START};
 use async_trait::async_trait;
 use holdfast_ledger::{
     Block, Event, FrozenHolder, Genesis, Header, Payment, Pending, RoundRecord, RoundResult, SignedTx, SlotEvidence,
-    State, Tx, TxBody, TxEnvelope, admit, rows_root,
+    State, Steps, Tx, TxBody, TxEnvelope, admit, rows_root,
 };
 use holdfast_por::{PROOF_VERSION, ProofPart};
 use holdfast_primitives::{
@@ -190,6 +190,10 @@ impl Backend for World {
 
     fn validators(&self, height: Height) -> Result<Option<ValidatorSet>, BackendError> {
         self.read(height, |_, _| Some(records::validators()))
+    }
+
+    fn steps(&self, _: Height) -> Result<Steps, BackendError> {
+        Ok(Bounded::empty())
     }
 
     fn events(&self, height: Height) -> Result<Option<Vec<Event>>, BackendError> {
