@@ -78,10 +78,20 @@ pub enum HeavyError {
     Relay(#[from] RelayError),
     /// Joining did not succeed.
     #[error(transparent)]
-    Join(#[from] JoinError),
+    Join(JoinError),
     /// The database could not be opened because the task that does it ended.
     #[error("opening the chain database did not finish: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<JoinError> for HeavyError {
+    /// What is wrong with a folder is so whoever finds it.
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Store(error) => Self::Store(error),
+            error => Self::Join(error),
+        }
+    }
 }
 
 /// Why a heavy node is of no use any more.
@@ -148,8 +158,8 @@ impl HeavyNode {
         };
         let relay_url = relay.as_ref().map(|relay| relay.url().to_owned());
         let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config, &keys, relay_url.as_deref())).await?);
-        join::prepare(&config, Arc::clone(&endpoint) as Arc<dyn Endpoint>).await?;
-        let core = Arc::new(open_core(&config).await?);
+        let db = join::prepare(&config, Arc::clone(&endpoint) as Arc<dyn Endpoint>).await?;
+        let core = Arc::new(open_core(&config, db).await?);
         let control = Arc::new(ControlServer::new(
             ControlConfig { relay_url, ..ControlConfig::default() },
             keys.identity.clone(),
@@ -268,11 +278,11 @@ impl HeavyHandle {
 }
 
 /// Opening reads and hashes the whole state: off the runtime.
-async fn open_core(config: &HeavyConfig) -> Result<NodeCore, HeavyError> {
+async fn open_core(config: &HeavyConfig, db: Option<ChainDb>) -> Result<NodeCore, HeavyError> {
     let (folder, genesis, clock) = (config.dir.join("chain"), config.genesis.clone(), config.clock);
     let (interval, checkpoint) = (config.snapshot_interval, config.checkpoint);
     let open = move || -> Result<NodeCore, HeavyError> {
-        let db = ChainDb::open(&folder, &genesis)?;
+        let db = db.map_or_else(|| ChainDb::open(&folder, &genesis), Ok)?;
         Ok(NodeCore::open(genesis, db, MempoolLimits::default(), clock)?.guarded(interval, checkpoint)?)
     };
     tokio::task::spawn_blocking(open).await?

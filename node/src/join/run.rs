@@ -61,8 +61,8 @@ pub enum JoinError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Leaves `chain/` as it is to be opened: as it was, or installed from a snapshot.
-pub async fn prepare(config: &HeavyConfig, endpoint: Arc<dyn Endpoint>) -> Result<(), JoinError> {
+/// Leaves `chain/` as it is to be opened: as it was, or installed from a snapshot. Hands it out where it was opened.
+pub async fn prepare(config: &HeavyConfig, endpoint: Arc<dyn Endpoint>) -> Result<Option<ChainDb>, JoinError> {
     let joiner = Joiner {
         chain: config.dir.join("chain"),
         staging: config.dir.join("chain.joining"),
@@ -71,17 +71,16 @@ pub async fn prepare(config: &HeavyConfig, endpoint: Arc<dyn Endpoint>) -> Resul
         peers: config.peers.clone(),
         endpoint,
     };
-    if joiner.recover().await? {
-        return Ok(());
+    if let Some(db) = joiner.recover().await? {
+        return Ok(Some(db));
     }
-    if config.peers.is_empty() {
-        return if config.sync == SyncMode::Snapshot { Err(JoinError::NoPeers) } else { Ok(()) };
+    match (config.peers.is_empty(), config.sync) {
+        (true, SyncMode::Snapshot) => return Err(JoinError::NoPeers),
+        (true, _) => return Ok(None),
+        (false, sync) if joiner.way(sync).await == Decision::Snapshot => joiner.by_snapshot().await?,
+        (false, _) => joiner.by_blocks().await?,
     }
-    if joiner.way(config.sync).await == Decision::Snapshot {
-        joiner.by_snapshot().await
-    } else {
-        joiner.by_blocks().await
-    }
+    Ok(None)
 }
 
 /// The peers and those whom they name.
@@ -144,18 +143,17 @@ enum Useless {
 }
 
 impl Joiner {
-    /// Finishes what only lacks its last step; whether there is a chain database with blocks.
-    async fn recover(&self) -> Result<bool, JoinError> {
+    /// Finishes what only lacks its last step, and opens the chain database if it has blocks.
+    async fn recover(&self) -> Result<Option<ChainDb>, JoinError> {
         let (chain, staging, genesis) = (self.chain.clone(), self.staging.clone(), Arc::clone(&self.genesis));
-        let recover = move || -> Result<bool, StoreError> {
+        let recover = move || -> Result<Option<ChainDb>, StoreError> {
             if staging.exists() {
                 let joining = Joining::open(&staging, &genesis)?;
                 if joining.is_finished()? {
                     joining.install(&chain)?;
-                    return Ok(true);
                 }
             }
-            ChainDb::has_blocks(&chain, &genesis)
+            ChainDb::open_with_blocks(&chain, &genesis)
         };
         Ok(tokio::task::spawn_blocking(recover).await??)
     }

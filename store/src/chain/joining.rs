@@ -161,14 +161,15 @@ impl StateSource for Joining {
 }
 
 impl ChainDb {
-    /// Whether there is a chain database at `chain` that went beyond the genesis.
+    /// Opens the chain database at `chain` if there is one that went beyond the genesis.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub fn has_blocks(chain: &Path, genesis: &Genesis) -> Result<bool, StoreError> {
+    /// As [`ChainDb::open`].
+    pub fn open_with_blocks(chain: &Path, genesis: &Genesis) -> Result<Option<Self>, StoreError> {
         if !chain.join("db").exists() {
-            return Ok(false);
+            return Ok(None);
         }
-        Ok(Self::open(chain, genesis)?.tip().height > holdfast_primitives::Height::GENESIS)
+        let db = Self::open(chain, genesis)?;
+        Ok((db.tip().height > holdfast_primitives::Height::GENESIS).then_some(db))
     }
 }
