@@ -41,7 +41,9 @@ impl Stage {
         };
         let folder = tempfile::tempdir().unwrap();
         let db = ChainDb::open(folder.path(), &genesis).unwrap();
-        let core = Arc::new(NodeCore::open(genesis.clone(), db, MempoolLimits::default(), crate::clock::NodeClock::default()).unwrap());
+        let core = Arc::new(
+            NodeCore::open(genesis.clone(), db, MempoolLimits::default(), crate::clock::NodeClock::default()).unwrap(),
+        );
         Self { _folder: folder, core, genesis }
     }
 
