@@ -111,7 +111,7 @@ fn explain(error: HeavyError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stopped, explain_stop};
+    use super::{NodeStopped, Stopped, explain_stop};
     use holdfast_primitives::Height;
     use std::time::Duration;
 
@@ -141,7 +141,7 @@ mod tests {
     fn the_guide_for_operators_says_what_to_do_about_every_end() {
         let guide = include_str!("../../docs/run-a-validator.md");
         for stopped in all() {
-            let failure = explain_stop(&stopped);
+            let failure = explain_stop(&NodeStopped::Consensus(stopped.clone()));
             let row = guide.lines().find(|line| line.starts_with(&format!("| `{}` |", failure.code)));
             let row = row.unwrap_or_else(|| panic!("the guide does not know {}", failure.code));
             let quoted = row.split('`').nth(3).expect("the second column quotes the message");
@@ -161,8 +161,9 @@ mod tests {
             unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).expect("the unit has it");
         let prevented: Vec<u8> = line.split(' ').map(|code| code.parse().expect("a code")).collect();
         for stopped in all() {
-            let code = explain_stop(&stopped).exit as u8;
-            assert_eq!(prevented.contains(&code), stopped == Stopped::Unsafe, "{stopped}");
+            let is_unsafe = stopped == Stopped::Unsafe;
+            let code = explain_stop(&NodeStopped::Consensus(stopped)).exit as u8;
+            assert_eq!(prevented.contains(&code), is_unsafe, "{code}");
         }
     }
 }

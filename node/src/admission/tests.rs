@@ -5,9 +5,9 @@ use super::{Door, Group, LINE_TXS_MAX, VERIFIED_TOGETHER_MAX, VERIFIED_TOGETHER_
 use crate::core::NodeCore;
 use crate::mempool::{MempoolLimits, SubmitError};
 use holdfast_genesis::preset;
-use holdfast_ledger::{Genesis, Tx, TxBody, TxEnvelope, TxError};
+use holdfast_ledger::{Genesis, GenesisValidator, Tx, TxBody, TxEnvelope, TxError};
 use holdfast_primitives::{
-    Address, Amount, Bounded, Height, NetworkPrefix, SecretKey, Signature, TimeMs, Validator, VrfSecretKey, sha256,
+    Address, Amount, Bounded, Height, NetworkPrefix, SecretKey, Signature, TimeMs, VrfSecretKey, sha256,
 };
 use holdfast_store::ChainDb;
 use std::sync::Arc;
@@ -36,7 +36,12 @@ impl Stage {
             time: TimeMs::new(1_700_000_000_000),
             params: preset(NetworkPrefix::Devnet),
             accounts: Bounded::new(accounts).unwrap(),
-            validators: Bounded::new(vec![Validator { address: key(200).address(), vrf, power: 1 }]).unwrap(),
+            validators: Bounded::new(vec![GenesisValidator {
+                address: key(200).address(),
+                vrf,
+                bond: Amount::hold(1_000),
+            }])
+            .unwrap(),
             seed: [7; 32],
         };
         let folder = tempfile::tempdir().unwrap();

@@ -160,7 +160,7 @@ impl LedgerApp for SimApp {
         let candidates = self.mempool.lock().unwrap().candidates(request.bytes_max);
         let proposer = Proposer { address: self.address, vrf: &self.vrf };
         let built = build_block(&state, hash, candidates.into_iter(), proposer, self.now(), request.bytes_max);
-        self.mempool.lock().unwrap().committed(&state, &[], &built.skipped);
+        self.mempool.lock().unwrap().committed(&state, [], &built.skipped);
         let mut full = built.checked.full().clone();
         if self.actor.villain == Some(Villain::Liar) {
             full.block.header.state_root = StateRoot::new([0xee; 32]);
@@ -202,7 +202,7 @@ impl LedgerApp for SimApp {
         let full = decode(&block)?;
         let applied = self.checked(&certificate.block, full)?.apply();
         let included: Vec<TxId> = applied.full.block.txs.iter().map(SignedTx::id).collect();
-        self.mempool.lock().unwrap().committed(&applied.state, &included, &[]);
+        self.mempool.lock().unwrap().committed(&applied.state, included.iter().copied(), &[]);
         self.checked.lock().unwrap().clear();
         if self.actor.villain.is_none() {
             let mut judge = self.judge.lock().unwrap();
