@@ -109,8 +109,6 @@ pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
 impl<A: LedgerApp> Desk<A> {
     pub(super) fn new(
         index: usize,
-        life: u64,
-        honest: bool,
         signer: ChainSigner,
         app: Arc<A>,
         verifier: SimVerifier,
@@ -119,8 +117,8 @@ impl<A: LedgerApp> Desk<A> {
     ) -> Self {
         Self {
             index,
-            life,
-            honest,
+            life: 0,
+            honest: true,
             signer,
             app,
             verifier,

@@ -89,8 +89,8 @@ impl<A: LedgerApp> Node<A> {
             let (node, height) = (self.index, app.tip().0.next());
             Breach::App { node, action: "go on", height, reason: error.to_string() }
         })?;
-        let (index, life, honest) = (self.index, self.life, self.spec.honest);
-        let mut desk = Desk::new(index, life, honest, signer, app, verifier, next, common);
+        let mut desk = Desk::new(self.index, signer, app, verifier, next, common);
+        (desk.life, desk.honest) = (self.life, self.spec.honest);
         desk.wal = std::mem::take(&mut self.wal);
         desk.begin_height(common)?;
         let params = Params {
