@@ -10,6 +10,7 @@ use crate::check::{ShapedTx, SoundTx};
 use crate::check_block::{check_beacon, check_execution, check_place, check_tx_root, is_proof};
 use crate::error::BlockError;
 use crate::execute::Executed;
+use crate::stake::PROTOCOL_VERSION_MAX;
 use crate::state::State;
 use crate::tx::{SignedTx, TxBody, TxEnvelope};
 use holdfast_primitives::limits::PROOF_PART_BYTES_MAX;
@@ -38,6 +39,14 @@ pub enum ReplayError {
     /// It breaks a rule, or one of its roots is not what it leads to.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// It goes by a rule book that this code does not know.
+    #[error("rule book {needed} rules it, this program knows rule books up to {known}")]
+    TooNew {
+        /// The rule book that rules it.
+        needed: u32,
+        /// The newest that is known.
+        known: u32,
+    },
     /// Something is left of more or fewer proofs than it has.
     #[error("{found} proofs are left of {expected}")]
     Proofs {
@@ -77,6 +86,10 @@ pub fn replay_block(
     proofs: Vec<KeptProof>,
 ) -> Result<Replayed, ReplayError> {
     let header = &block.header;
+    let (needed, known) = (state.protocol_at(state.chain().height.next()), PROTOCOL_VERSION_MAX);
+    if needed > known {
+        return Err(ReplayError::TooNew { needed, known });
+    }
     check_place(state, parent, header, header.time)?;
     check_beacon(state, header)?;
     let expected = block.txs.iter().filter(|signed| is_proof(signed)).count();

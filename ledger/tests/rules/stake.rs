@@ -2,7 +2,8 @@
 
 use crate::market::{BLOCK_MS, HEAVY, Market, address, key, params, vrf};
 use holdfast_ledger::{
-    BlockError, Event, StakeRule, Standing, Tx, TxBody, TxEnvelope, TxError, Upgrade, ValidatorRecord, check_block,
+    BlockError, Event, ReplayError, StakeRule, Standing, Tx, TxBody, TxEnvelope, TxError, Upgrade, ValidatorRecord,
+    check_block, replay_block,
 };
 use holdfast_primitives::limits::UNBONDINGS_MAX;
 use holdfast_primitives::{
@@ -445,6 +446,9 @@ fn a_rule_book_begins_where_more_than_two_thirds_agreed_and_not_a_block_earlier(
     old.block.header.protocol_version = 1;
     let refused = check_block(&market.state, market.parent, old, TimeMs::new(u64::MAX / 2)).unwrap_err();
     assert_eq!(refused, BlockError::Version { expected: 2, found: 1 });
+    // An auditor whose program does not know it says so, and does not guess.
+    let replayed = replay_block(&market.state, market.parent, &applied.full.block, Vec::new()).unwrap_err();
+    assert_eq!(replayed, ReplayError::TooNew { needed: 2, known: 1 });
     let events = market.commit(applied).unwrap();
     assert!(events.contains(&Event::Upgraded { version: 2 }));
     assert_eq!((market.state.chain().protocol, market.state.chain().upgrade), (2, None));
