@@ -315,7 +315,7 @@ fn a_draft_starts_no_chain_without_validators_or_with_more_than_can_be() {
         .collect();
     let outcomes = full.collect(&many).unwrap();
     assert!(outcomes[..most].iter().all(|outcome| *outcome == Ok(Collected::Added)));
-    assert_eq!(outcomes[most], Err(EntryError::TooMany { most: most }));
+    assert_eq!(outcomes[most], Err(EntryError::TooMany { most }));
     assert_eq!(full.finalize(TimeMs::new(1)).unwrap().0.validators.len(), most);
 }
 
@@ -326,6 +326,8 @@ fn rules_and_funds_that_the_ledger_refuses_make_no_draft() {
         ("relay_fee_bps = 150", "relay_fee_bps = 900"),
         ("\"5000 HOLD\"", "\"5000\""),
         ("\"5000 HOLD\"", "\"18446744073 HOLD\""),
+        ("validator_bond_min = \"10000 HOLD\"", "validator_bond_min = \"0.5 HOLD\""),
+        ("validators_max = 100", "validators_max = 0"),
         ("round_ms", "round_millis"),
         ("network = \"testnet\"", "network = \"devnet\""),
     ] {
