@@ -116,8 +116,8 @@ fn part(first: u64) {
     if seeds >= SEEDS {
         assert!(sum.txs > 1_000, "too little was bought: {sum:?}");
         assert!(sum.rounds_settled > 50, "too few rounds: {sum:?}");
-        assert!(sum.evidence > 20 && sum.slashed > 5, "nobody was caught: {sum:?}");
-        assert!(sum.set_changes > 50, "always the same decided: {sum:?}");
+        assert!(sum.evidence > 20 && sum.slashed > 2, "nobody was caught: {sum:?}");
+        assert!(sum.set_changes > 50 && sum.jailed > 10, "always the same decided: {sum:?}");
         assert!(sum.tally.crashes > 60 && sum.tally.replays > 30, "nobody crashed in the middle: {sum:?}");
         assert!(sum.tally.synced > 100, "nobody had to catch up: {sum:?}");
         assert!(sum.tally.late_rounds > 100, "every first round decided: {sum:?}");
