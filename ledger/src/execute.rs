@@ -87,7 +87,7 @@ impl Execution {
         crate::stake::begin(&mut execution);
         round::step(&mut execution);
         if execution.state.chain().running.round != round {
-            crate::stake::pay_out(&mut execution);
+            crate::stake::open_round(&mut execution);
         }
         let chain = execution.state.chain_mut();
         (chain.height, chain.time, chain.beacon) = (context.height, context.time, context.beacon);

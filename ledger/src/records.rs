@@ -91,6 +91,9 @@ pub struct ValidatorRecord {
     pub bonded: Amount,
     /// What it takes back, in order of time. Still liable until it is paid out.
     pub unbonding: Bounded<Unbonding, UNBONDINGS_MAX>,
+    /// The first round in which it may decide blocks. A newcomer's beacon key must be older than the beacons it
+    /// answers: who could add a key within a round could try out keys until one makes the seed it likes.
+    pub since: RoundNo,
     /// Whether it may decide blocks.
     pub standing: Standing,
     /// Turns to propose that it missed since it last proposed.

@@ -2,7 +2,7 @@
 //!
 //! Every block counts whose turn it was and pays out what has waited long enough, before its transactions; after them, if
 //! anything changed, it elects who decides the next block. So the set may change at any height, always from the next
-//! one on, and both sets stand in the header.
+//! one on, and both sets stand in the header. Only a newcomer waits for the next round: see [`ValidatorRecord::since`].
 //!
 //! A turn counts as missed when a block was decided that somebody whose turn came later in the same height had built.
 //! Only more than two thirds of the weight together can bring that about, by waiting out the propose timeout.
@@ -14,7 +14,8 @@ use crate::execute::ledger::{credit, minus, plus};
 use crate::records::{Standing, Unbonding, Upgrade, ValidatorRecord};
 use crate::state::State;
 use holdfast_primitives::{
-    Amount, Bounded, Height, Misbehaviour, RoundNo, Schedule, Validator, ValidatorNo, ValidatorSet, VrfPublicKey,
+    AccountNo, Amount, Bounded, Height, Misbehaviour, RoundNo, Schedule, Validator, ValidatorNo, ValidatorSet,
+    VrfPublicKey,
 };
 use std::cmp::Reverse;
 
@@ -34,7 +35,8 @@ impl State {
 
 /// Whether a validator could be elected.
 pub(crate) fn may_decide(state: &State, record: &ValidatorRecord) -> bool {
-    record.standing == Standing::Good && record.bonded >= state.params().validator_bond_min
+    let is_due = record.since <= state.chain().running.round;
+    is_due && record.standing == Standing::Good && record.bonded >= state.params().validator_bond_min
 }
 
 /// The first height for whose misdeeds bonds are still liable: what was taken back since is not paid out yet.
@@ -96,9 +98,10 @@ fn miss(execution: &mut Execution, number: ValidatorNo) {
     }
 }
 
-/// Pays out what is due in the running round. Called whenever a round opens.
-pub(crate) fn pay_out(execution: &mut Execution) {
+/// Pays out what is due in the running round, and lets in who bonded in the one before. Called whenever a round opens.
+pub(crate) fn open_round(execution: &mut Execution) {
     let round = execution.state.chain().running.round;
+    execution.stake_changed |= execution.state.iter_validators().any(|(_, record)| record.since == round);
     let is_due = |unbonding: &Unbonding| unbonding.until <= round;
     let due: Vec<ValidatorNo> = execution
         .state
@@ -186,13 +189,14 @@ pub(crate) fn agree(execution: &mut Execution, upgrade: Upgrade) {
     }
 }
 
-/// A record of somebody who bonds for the first time.
-pub(crate) fn newcomer(account: holdfast_primitives::AccountNo, vrf: VrfPublicKey) -> ValidatorRecord {
+/// A record of somebody who bonds for the first time, and may decide from round `since` on.
+pub(crate) fn newcomer(account: AccountNo, vrf: VrfPublicKey, since: RoundNo) -> ValidatorRecord {
     ValidatorRecord {
         account,
         vrf,
         bonded: Amount::ZERO,
         unbonding: Bounded::empty(),
+        since,
         standing: Standing::Good,
         missed_in_row: 0,
         missed: 0,

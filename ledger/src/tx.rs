@@ -85,7 +85,7 @@ pub enum TxBody {
         /// Digest of the openings.
         openings_digest: Digest,
     },
-    /// Stake to decide blocks, or stake more.
+    /// Stake to decide blocks, or stake more. Who bonds for the first time decides from the next round on.
     Bond {
         /// Moved from the balance into the bond; the bond is then at least `validator_bond_min`.
         amount: Amount,

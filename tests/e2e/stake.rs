@@ -67,7 +67,7 @@ fn a_validator_leaves_and_comes_back_and_an_unknown_rule_book_stops_every_node_b
     verified_without_trust(&alice);
 
     // Two of three, with more than two thirds of the weight, are ready for rule book 2.
-    let first = (height(&alice) + 40).to_string();
+    let first = (height(&alice) + 20).to_string();
     for index in [0, 1] {
         alice.ask(&["validator", "ready", "2", &first, "--dir", &dir(index), "--yes"]);
     }

@@ -29,7 +29,8 @@ fn bond(execution: &mut Execution, account: AccountNo, amount: Amount, vrf: &Vrf
     let state = &mut execution.state;
     debit(state, account, amount);
     let known = state.account(account).and_then(|account| account.validator);
-    let number = known.unwrap_or_else(|| state.create_validator(newcomer(account, *vrf)));
+    let since = state.chain().running.round.next();
+    let number = known.unwrap_or_else(|| state.create_validator(newcomer(account, *vrf, since)));
     let record = state.validator_mut(number);
     record.bonded = plus(record.bonded, amount);
     execution.stake_changed = true;

@@ -59,7 +59,7 @@ impl State {
         for GenesisValidator { address, vrf, bond } in validators {
             let known = self.account_by_address(address).map(|(number, _)| number);
             let account = known.unwrap_or_else(|| self.create_account(*address));
-            self.create_validator(ValidatorRecord { bonded: *bond, ..newcomer(account, *vrf) });
+            self.create_validator(ValidatorRecord { bonded: *bond, ..newcomer(account, *vrf, RoundNo::new(0)) });
             numbers.push(account);
         }
         numbers.sort_unstable();

@@ -16,6 +16,15 @@ fn bond(market: &Market, name: &str, amount: Amount) -> TxEnvelope {
     market.tx(name, TxBody::Bond { amount, vrf: vrf(name).public() })
 }
 
+/// Time passes until a new round opens.
+fn next_round(market: &mut Market) {
+    let round = market.state.chain().running.round;
+    while market.state.chain().running.round == round {
+        let due = market.state.chain().running.due.get().max(market.time + BLOCK_MS);
+        market.block_at(due, HEAVY[0], Vec::new());
+    }
+}
+
 fn unbond(market: &Market, name: &str, amount: Amount) -> TxEnvelope {
     market.tx(name, TxBody::Unbond { amount })
 }
@@ -86,12 +95,20 @@ pub fn accusation(market: &Market, by: &str, misbehaviour: Misbehaviour) -> TxEn
 }
 
 #[test]
-fn whoever_bonds_decides_from_the_next_block_on_and_both_sets_stand_in_the_header() {
+fn whoever_bonds_decides_from_the_next_round_on_and_both_sets_stand_in_the_header() {
     let mut market = Market::open();
-    let before = market.state.chain().validators.digest();
     let (balance, tx) = (market.balance("alice"), bond(&market, "alice", Amount::hold(5)));
     let fee = tx.signed.tx.fee;
-    let (applied, _) = market.build(market.time + BLOCK_MS, HEAVY[0], market.admit_all(vec![tx]));
+    market.block(vec![tx]);
+    assert_eq!(market.balance("alice").get(), balance.get() - fee.get() - Amount::hold(5).get());
+    let before = market.state.chain().validators.digest();
+    // A key that is new in this round could have been chosen for this round's beacons.
+    let due = market.state.chain().running.due.get();
+    while market.time + BLOCK_MS < due {
+        market.block(Vec::new());
+        assert_eq!((power(&market, "alice"), market.state.chain().validators.digest()), (0, before));
+    }
+    let (applied, _) = market.build(due, HEAVY[0], Vec::new());
     let header = applied.full.block.header.clone();
     market.commit(applied).unwrap();
 
@@ -99,7 +116,6 @@ fn whoever_bonds_decides_from_the_next_block_on_and_both_sets_stand_in_the_heade
     assert_eq!((header.validators, header.next_validators), (before, after));
     assert_ne!(before, after);
     assert_eq!(power(&market, "alice"), 5);
-    assert_eq!(market.balance("alice").get(), balance.get() - fee.get() - Amount::hold(5).get());
     // She builds the next block, with her own beacon key.
     let (time, by) = (market.time + BLOCK_MS, "alice");
     market.block_at(time, by, Vec::new());
@@ -112,6 +128,7 @@ fn weight_is_whole_hold_and_the_seats_go_to_the_largest_bonds() {
     let mut market = Market::with(holdfast_ledger::Params { validators_max: 5, ..params() });
     let txs = vec![bond(&market, "alice", Amount::grains(7_999_999_999)), bond(&market, "bob", Amount::hold(3))];
     market.block(txs);
+    next_round(&mut market);
     assert_eq!((power(&market, "alice"), power(&market, "bob")), (7, 3));
     assert_eq!(powers(&market).len(), 5, "one of the four who bonded 1 HOLD has lost its seat");
     let seats: Vec<Address> = powers(&market).iter().map(|(address, _)| *address).collect();
@@ -163,6 +180,7 @@ fn what_is_taken_back_stays_liable_and_comes_back_when_its_rounds_are_over() {
     let mut market = Market::open();
     let tx = bond(&market, "alice", Amount::hold(10));
     market.block(vec![tx]);
+    next_round(&mut market);
     let round = market.state.chain().running.round;
     let tx = unbond(&market, "alice", Amount::hold(4));
     let events = market.block(vec![tx]);

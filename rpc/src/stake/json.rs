@@ -55,6 +55,9 @@ pub struct StakeView {
     pub unbonding: Vec<UnbondingView>,
     /// Its weight in the votes on the next block; zero when it is not among those who decide.
     pub power: u64,
+    /// The first round in which it may decide blocks.
+    #[schemars(with = "u64")]
+    pub since: RoundNo,
     /// `good`, `jailed` or `banned`.
     pub standing: StandingName,
     /// The first round in which a jailed validator may ask to be let in again.
@@ -143,6 +146,7 @@ impl StakeView {
             bonded: record.bonded,
             unbonding: unbonding.collect(),
             power,
+            since: record.since,
             standing: StandingName::of(&record.standing),
             jailed_until: match record.standing {
                 Standing::Jailed { until } => Some(until),

@@ -63,9 +63,9 @@ fn what_is_no_bundle_is_refused() {
     assert!(giant.contains(&claimed.to_string()), "{giant}");
     assert!(matches!(Bundle::load(&folder.path().join("nothing")), Err(WalletError::File { .. })));
     let mut newer = MADE.0.clone();
-    newer[b"holdfast evidence\n".len()] = 2;
+    newer[b"holdfast evidence\n".len()] = 3;
     let newer = Bundle::decode(&newer).unwrap_err().to_string();
-    assert!(newer.contains("version 2"), "{newer}");
+    assert!(newer.contains("version 3"), "{newer}");
     let longer = [MADE.0.as_slice(), &[0]].concat();
     assert!(matches!(Bundle::decode(&longer), Err(WalletError::BadBundle { .. })));
 }

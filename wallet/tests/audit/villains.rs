@@ -212,7 +212,7 @@ async fn an_honest_node_passes_in_every_round() {
 /// A villain, and what the auditor says of it.
 const CAUGHT: &[(Villain, &str)] = &[
     (Villain::Forger, "the record Round(RoundNo(1)) does not hold: the proof is for state"),
-    (Villain::Counterfeiter, "its certificate is for another block"),
+    (Villain::Counterfeiter, "the certificate is of block"),
     (Villain::Notary, "is not a validator"),
     (Villain::Impersonator, "does not hold: the proof is for state"),
     (Villain::Skimmer, "paid: the record says"),

@@ -287,6 +287,7 @@ fn validator_record() -> ValidatorRecord {
         vrf: the_validator().vrf,
         bonded: Amount::hold(1),
         unbonding: Bounded::new(vec![Unbonding { amount: Amount::hold(2), until: RoundNo::new(9) }]).unwrap(),
+        since: RoundNo::new(0),
         standing: Standing::Good,
         missed_in_row: 1,
         missed: 3,
