@@ -1,6 +1,9 @@
 //! The ledger as consensus drives it: bytes in, verdicts out. What a block means is the ledger's; this file only decodes,
 //! moves heavy work off the runtime, and keeps the order of steps.
 
+#[cfg(test)]
+mod tests;
+
 use crate::core::NodeCore;
 use crate::gossip::{self, GossipPool};
 use crate::keys::NodeKeys;
