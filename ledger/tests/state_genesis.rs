@@ -104,7 +104,7 @@ fn chain_id_and_state_root_of_one_genesis_never_change() {
         [state.chain().chain.to_string(), state.root().to_string()],
         [
             "6cca113e70ec9941f64465c638419849b496ad0146fe820402e11ff50b45ec7e",
-            "6f61532cac2b3e7527977e591af17dd024d309cb20da9db85c5696ad2d14e767"
+            "48d8e3f6b82c37fb82c9ea669cd8c34c798186a52c1abf5e081b8b232a43267b"
         ]
     );
 }
