@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 
 /// Connections that hand in.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 32;
 /// Calls in one request.
 const CALLS: usize = 500;
 /// Transactions that were handed in and are not final yet, at most: below what a pool takes.

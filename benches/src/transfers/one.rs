@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 const PEOPLE: u32 = 4_096;
 /// Payments of everybody in one run.
-const EACH: u64 = 25;
+const EACH: u64 = 80;
 const RUNS: u64 = 3;
 /// Shortest time between two blocks.
 const INTERVAL_MS: u64 = 100;
