@@ -11,8 +11,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 
-/// Connections that hand in.
-const CONNECTIONS: usize = 32;
 /// Calls in one request.
 const CALLS: usize = 500;
 /// Transactions that were handed in and are not final yet, at most: below what a pool takes.
@@ -38,10 +36,11 @@ pub struct Driven {
 
 impl Orders {
     /// Writes the requests. One sender's transactions go over one connection, so that they arrive in order: `people` many
-    /// senders take turns in `txs`.
-    pub fn write(txs: &[TxEnvelope], people: usize) -> Self {
-        let connection_of = |place: usize| place % people % CONNECTIONS;
-        let requests = (0..CONNECTIONS).map(|connection| {
+    /// senders take turns in `txs`. A connection that waits too long for its turn is closed by the server, so few in flight need
+    /// few `connections`.
+    pub fn write(txs: &[TxEnvelope], people: usize, connections: usize) -> Self {
+        let connection_of = |place: usize| place % people % connections;
+        let requests = (0..connections).map(|connection| {
             let own: Vec<&TxEnvelope> = txs
                 .iter()
                 .enumerate()

@@ -21,6 +21,8 @@ const EACH_AWAY: u64 = 15;
 const WAITERS: u32 = 8;
 const WAITS: u64 = 12;
 const WARM_UP: usize = 3;
+/// Connections that hand in.
+const CONNECTIONS: usize = 8;
 /// Transactions in flight while one is away: few, so that there are many blocks.
 const IN_FLIGHT_AWAY: u64 = 2_000;
 const INTERVAL_MS: u64 = 250;
@@ -35,11 +37,11 @@ pub fn run(report: &Report) -> Result<()> {
     quiet(report, &network, &waiters)?;
     let payments = people.payments(&network.genesis, 0, EACH)?;
     let left = left_over(FUNDED, &payments[0], EACH)?;
-    under_load(report, &network, Orders::write(&payments, people.len()))?;
+    under_load(report, &network, Orders::write(&payments, people.len(), CONNECTIONS))?;
     network.check_accounts(&people, left, EACH)?;
     memory(report, &network)?;
     let payments = people.payments(&network.genesis, EACH, EACH + EACH_AWAY)?;
-    catch_up(report, &mut network, Orders::write(&payments, people.len()))
+    catch_up(report, &mut network, Orders::write(&payments, people.len(), CONNECTIONS))
 }
 
 fn name(what: &str) -> String {

@@ -15,6 +15,8 @@ const PEOPLE: u32 = 4_096;
 /// Payments of everybody in one run.
 const EACH: u64 = 80;
 const RUNS: u64 = 3;
+/// Connections that hand in: as many as keep both processors busy.
+const CONNECTIONS: usize = 32;
 /// Shortest time between two blocks.
 const INTERVAL_MS: u64 = 100;
 /// Processors that client and validator share.
@@ -38,7 +40,7 @@ pub fn run(report: &Report) -> Result<()> {
     for number in 0..RUNS {
         let payments = people.payments(&network.genesis, number * EACH, (number + 1) * EACH)?;
         let left = left_over(FUNDED, &payments[0], (number + 1) * EACH)?;
-        runs.push(measured(&network, Orders::write(&payments, people.len()))?);
+        runs.push(measured(&network, Orders::write(&payments, people.len(), CONNECTIONS))?);
         network.check_accounts(&people, left, (number + 1) * EACH)?;
     }
     let of = |of: &dyn Fn(&Run) -> f64| median(runs.iter().map(of).collect());
