@@ -15,12 +15,18 @@ use holdfast_primitives::{Amount, Height};
 use holdfast_rpc::stake::{StakeView, StandingName};
 use holdfast_rpc::{PAGE_ROWS_MAX, PageAsk, RpcClient};
 use holdfast_wallet::Signer;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub enum ValidatorCommand {
     /// Who bonded, who decides blocks, and by which rule book
     List,
+    /// The address of a node's account: where to send what it shall stake
+    Address {
+        /// The heavy node's folder
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Stake to decide blocks, or stake more
     Bond {
         /// How much, for example 1000HOLD
@@ -77,6 +83,7 @@ pub struct NodeArgs {
 pub async fn run(context: &Context, command: ValidatorCommand) -> Outcome {
     match command {
         ValidatorCommand::List => list(context).await,
+        ValidatorCommand::Address { dir } => address(context, &dir).await,
         ValidatorCommand::Bond { amount, node } => bond(context, &amount, &node).await,
         ValidatorCommand::Unbond { amount, node } => unbond(context, &amount, &node).await,
         ValidatorCommand::Unjail { node } => {
@@ -170,16 +177,33 @@ async fn withdraw(context: &Context, to: &str, amount: &str, node: &NodeArgs) ->
     send(context, node, &signer, body, &format!("Send {amount} to {to}")).await
 }
 
-/// The node's own account. Its keys must be there already: a key made now would be nobody's.
+async fn address(context: &Context, dir: &Path) -> Outcome {
+    let keys = keys(dir)?;
+    // Which prefix the network's addresses carry, its node knows, unless it was named.
+    let prefix = match context.prefix() {
+        Some(prefix) => prefix,
+        None => context.rpc()?.chain_status().await?.network,
+    };
+    let address = keys.identity.address().to_text(prefix);
+    context.output.result(address.clone(), &serde_json::json!({ "address": address }));
+    Ok(())
+}
+
+/// The node's own account.
 async fn open(context: &Context, node: &NodeArgs) -> Result<(Signer, NodeKeys), Failure> {
-    let folder = node.dir.join("keys");
+    let keys = keys(&node.dir)?;
+    Ok((Signer::connect(context.rpc_url(), keys.identity.clone()).await?, keys))
+}
+
+/// The node's keys. They must be there already: a key made now would be nobody's.
+fn keys(dir: &Path) -> Result<NodeKeys, Failure> {
+    let folder = dir.join("keys");
     if !folder.join("identity.key").exists() || !folder.join("beacon.key").exists() {
-        let message = format!("{} holds no keys of a heavy node", node.dir.display());
+        let message = format!("{} holds no keys of a heavy node", dir.display());
         return Err(Failure::new(Exit::NotFound, "no-node-keys", message)
             .hint("name the folder that `holdfast heavy --dir` was started with"));
     }
-    let keys = NodeKeys::load_or_create(&folder).map_err(Failure::other)?;
-    Ok((Signer::connect(context.rpc_url(), keys.identity.clone()).await?, keys))
+    NodeKeys::load_or_create(&folder).map_err(Failure::other)
 }
 
 async fn send(context: &Context, node: &NodeArgs, signer: &Signer, body: TxBody, question: &str) -> Outcome {

@@ -46,6 +46,8 @@ fn a_validator_leaves_and_comes_back_and_an_unknown_rule_book_stops_every_node_b
         alice.ask(&["wallet", "send", one["address"].as_str().unwrap(), "200HOLD", "--yes"]);
     }
     let dir = |index| node(folder.path(), index).display().to_string();
+    let own = alice.ask(&["validator", "address", "--dir", &dir(2)])["address"].as_str().unwrap().to_owned();
+    assert!(listed["validators"].as_array().unwrap().iter().any(|one| one["address"] == own.as_str()), "{own}");
     // Whoever bonds decides from the next block on; numbers are given in the order of addresses, so ask who it was.
     let (left, last) = (dir(2), |person: &Person| {
         let mut found = weights(person);

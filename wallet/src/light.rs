@@ -5,7 +5,7 @@
 //! [`WalletError::Refuted`]. What it cannot tell is whether there is a newer block that the node keeps to itself: look at
 //! the header's time.
 
-use crate::audit::{EvidenceSource, NodeSource};
+use crate::audit::{EvidenceSource, NodeSource, unproven};
 use crate::error::WalletError;
 use crate::followed::Followed;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -251,8 +251,4 @@ enum Reached {
 
 fn size(value: &impl BorshSerialize) -> u64 {
     borsh::object_length(value).map_or(0, |bytes| bytes as u64)
-}
-
-fn unproven(claim: impl ToString, reason: impl ToString) -> WalletError {
-    WalletError::Unproven { claim: claim.to_string(), reason: reason.to_string() }
 }

@@ -22,5 +22,6 @@ mod signing;
 mod stake;
 mod standing;
 mod storm;
+mod upgrades;
 mod vault;
 mod villains;

@@ -5,7 +5,8 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{bytes, counted, duration_ms};
 use clap::Args;
 use holdfast_ledger::{Account, ChainRecord, Genesis, RecordKey};
-use holdfast_primitives::{BlockHash, ChainId, Height};
+use holdfast_node::Checkpoint;
+use holdfast_primitives::{ChainId, Height};
 use holdfast_rpc::AddressText;
 use holdfast_rpc::error::{ACCOUNT_UNKNOWN, WRONG_NETWORK};
 use holdfast_wallet::{LightClient, NodeSource, WalletError};
@@ -23,7 +24,7 @@ pub struct AnchorArgs {
     chain: Option<ChainId>,
     /// Trust this block, had from somebody you trust
     #[arg(long, value_name = "HEIGHT:HASH", requires = "light")]
-    checkpoint: Option<String>,
+    checkpoint: Option<Checkpoint>,
 }
 
 pub async fn run(context: &Context, anchor: AnchorArgs) -> Outcome {
@@ -57,8 +58,7 @@ async fn open(
         let genesis = crate::commands::genesis::read(&path)?;
         return Ok((LightClient::from_genesis(source, &genesis)?, "the genesis"));
     }
-    if let Some(text) = anchor.checkpoint {
-        let (height, hash) = parse_checkpoint(&text)?;
+    if let Some(Checkpoint { height, hash }) = anchor.checkpoint {
         return Ok((LightClient::from_checkpoint(source, height, hash).await?, "the checkpoint"));
     }
     // Which chain the node claims to be decides only which memory is looked for; the memory is then verified against.
@@ -77,13 +77,6 @@ async fn open(
     Err(Failure::usage(format!("nothing is known yet of chain {found}, of which the node says it is")).hint(
         "name what you trust: --genesis FILE, --chain ID or --checkpoint HEIGHT:HASH; the next time it is remembered",
     ))
-}
-
-fn parse_checkpoint(text: &str) -> Result<(Height, BlockHash), Failure> {
-    let parsed = text.split_once(':').and_then(|(height, hash)| Some((height.parse().ok()?, hash.parse().ok()?)));
-    parsed.ok_or_else(|| {
-        Failure::usage(format!("--checkpoint {text}: write HEIGHT:HASH, as `holdfast status --light` shows it"))
-    })
 }
 
 /// One file for each chain: a light client of two networks forgets neither.

@@ -208,6 +208,6 @@ fn check_newly_faulty(record: &RoundRecord, judged: &[Judged]) -> Result<(), Wal
     Err(unproven(format!("the newly faulty batches of round {}", record.round), reason))
 }
 
-fn unproven(claim: impl ToString, reason: impl ToString) -> WalletError {
+pub(crate) fn unproven(claim: impl ToString, reason: impl ToString) -> WalletError {
     WalletError::Unproven { claim: claim.to_string(), reason: reason.to_string() }
 }
