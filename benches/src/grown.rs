@@ -5,10 +5,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use holdfast_genesis::preset;
-use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, Receipt, hop_payload, receipt_payload};
+use holdfast_ledger::statement::{
+    Footprint, FootprintHop, Quote, QuoteTerms, Receipt, hop_payload, path_digest, receipt_payload,
+};
 use holdfast_ledger::{
-    Genesis, GenesisValidator, NewBatch, NewSegment, Pending, Placement, Proposer, Register, State, Tx, TxBody,
-    TxEnvelope, admit, build_block,
+    Genesis, GenesisValidator, NewBatch, NewSegment, Pending, Placement, Profile, Proposer, Register, State, Tx,
+    TxBody, TxEnvelope, admit, build_block,
 };
 use holdfast_primitives::{
     Address, Amount, BlockHash, Bounded, Certificate, CommitSignature, Height, NetworkPrefix, Purpose, RequestId,
@@ -119,7 +121,12 @@ impl Grown {
     }
 
     fn join(&self, holder: u32) -> TxEnvelope {
-        let body = TxBody::HolderJoin { quota_bytes: 1 << 50, price: PRICE, deposit: Amount::hold(1_000) };
+        let body = TxBody::HolderJoin {
+            quota_bytes: 1 << 50,
+            price: PRICE,
+            profile: Profile::default(),
+            deposit: Amount::hold(1_000),
+        };
         self.sign(Who::Holder(holder), body)
     }
 
@@ -171,7 +178,7 @@ impl Grown {
             batches_max: SEGMENTS as u32,
             price: PRICE,
             rounds_max: ROUNDS,
-            last_hop: relay.address(),
+            path: path_digest([&relay.address()]),
             expires: NEVER,
         };
         let hop = hop_payload(&terms.request, &owner, 0, &owner, &terms.holder);

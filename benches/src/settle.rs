@@ -7,7 +7,7 @@ use borsh::BorshSerialize;
 use holdfast_genesis::preset;
 use holdfast_ledger::{
     Account, Applied, ChainRecord, Contract, Frozen, Genesis, GenesisValidator, Holder, LoadError, MerkleVec,
-    PartOutcome, Phase, ProofProgress, Proposer, RunningRound, Slot, State, StateSource, Table, build_block,
+    PartOutcome, Phase, Profile, ProofProgress, Proposer, RunningRound, Slot, State, StateSource, Table, build_block,
 };
 use holdfast_por::{BatchMeta, ClassList, challenge_count, set_root};
 use holdfast_primitives::{
@@ -132,6 +132,7 @@ impl Source<'_> {
             validator: None,
             segments: 0,
             catalog_head: Bounded::empty(),
+            revoked: Bounded::empty(),
         }
     }
 
@@ -152,6 +153,7 @@ impl Source<'_> {
             used_bytes: batches << 20,
             price: PRICE,
             accepting: true,
+            profile: Profile::default(),
             deposit: Amount::hold(1_000),
             locked: Amount::hold(40),
             lists: Bounded::new(classes)?,

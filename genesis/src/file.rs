@@ -2,7 +2,7 @@
 
 use holdfast_ledger::{GENESIS_ACCOUNTS_MAX, Genesis, GenesisError, GenesisValidator, Params, State};
 use holdfast_por::ChallengeParams;
-use holdfast_primitives::limits::{BATCH_CLASSES_MAX, VALIDATORS_MAX};
+use holdfast_primitives::limits::{BATCH_CLASSES_MAX, GRID_MAX, VALIDATORS_MAX};
 use holdfast_primitives::{
     Address, AddressError, Amount, AmountError, Bounded, BoundedError, IdError, NetworkPrefix, TimeMs, VrfPublicKey,
 };
@@ -64,6 +64,9 @@ pub struct Rules {
     pub heartbeat_ms: u64,
     pub clock_drift_ms: u64,
     pub block_bytes_max: u32,
+    /// Whose keys may hold, store and read; left out, everybody's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid: Vec<String>,
 }
 
 /// One validator.
@@ -224,6 +227,7 @@ impl Rules {
             heartbeat_ms: params.heartbeat_ms,
             clock_drift_ms: params.clock_drift_ms,
             block_bytes_max: params.block_bytes_max,
+            grid: params.grid.iter().map(|key| key.to_text(params.prefix)).collect(),
         }
     }
 
@@ -263,8 +267,15 @@ impl Rules {
             heartbeat_ms: self.heartbeat_ms,
             clock_drift_ms: self.clock_drift_ms,
             block_bytes_max: self.block_bytes_max,
+            grid: grid(&self.grid, prefix)?,
         })
     }
+}
+
+fn grid(keys: &[String], prefix: NetworkPrefix) -> Result<Bounded<Address, GRID_MAX>, FileError> {
+    let mut grid = keys.iter().map(|key| Address::from_text(key, prefix)).collect::<Result<Vec<_>, _>>()?;
+    grid.sort_unstable();
+    bounded("rules.grid", grid)
 }
 
 fn amount(key: &'static str, text: &str) -> Result<Amount, FileError> {

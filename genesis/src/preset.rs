@@ -59,6 +59,7 @@ fn mainnet() -> Params {
         heartbeat_ms: 60 * SECOND_MS,
         clock_drift_ms: 15 * SECOND_MS,
         block_bytes_max: BLOCK_BYTES_MAX as u32,
+        grid: Bounded::empty(),
     }
 }
 

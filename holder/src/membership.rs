@@ -58,7 +58,12 @@ impl Membership {
     }
 
     async fn join(&self, offer: &Offer, deposit: Amount) -> Result<Joined, LedgerError> {
-        let body = TxBody::HolderJoin { quota_bytes: offer.quota_bytes, price: offer.price, deposit };
+        let body = TxBody::HolderJoin {
+            quota_bytes: offer.quota_bytes,
+            price: offer.price,
+            profile: offer.profile.clone(),
+            deposit,
+        };
         self.sender.send(body).await?;
         let number = self.number().await?.ok_or_else(|| LedgerError::Unavailable {
             reason: "the ledger took the joining and then did not know the holder".to_owned(),
@@ -75,7 +80,8 @@ impl Membership {
     ) -> Result<Joined, LedgerError> {
         let quota_bytes = offer.quota_bytes.max(record.used_bytes);
         let deposit_add = deposit.saturating_sub(record.deposit);
-        let same = (record.quota_bytes, record.price, record.accepting) == (quota_bytes, offer.price, offer.accepting);
+        let same = (record.quota_bytes, record.price, record.accepting) == (quota_bytes, offer.price, offer.accepting)
+            && record.profile == offer.profile;
         if same && deposit_add.is_zero() {
             return Ok(Joined { number, changed: false });
         }
@@ -83,6 +89,7 @@ impl Membership {
             quota_bytes,
             price: offer.price,
             accepting: offer.accepting,
+            profile: offer.profile.clone(),
             deposit_add,
             deposit_take: Amount::ZERO,
         };

@@ -1,8 +1,9 @@
 //! What a holder asks and offers, as its operator set it.
 
+use holdfast_ledger::Profile;
 use holdfast_ledger::statement::QuoteTerms;
 use holdfast_network::wire::{PlacementRequest, QuoteRefusal};
-use holdfast_primitives::{Address, Amount, Height};
+use holdfast_primitives::{Address, Amount, Digest, Height};
 
 /// The operator's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub struct Offer {
     pub quota_bytes: u64,
     /// Asking price per MiB per round.
     pub price: Amount,
-    /// Longest term, in rounds.
-    pub rounds_max: u32,
+    /// Longest term, region, operator and topics.
+    pub profile: Profile,
     /// Sizes of batches taken, log2 of bytes.
     pub batch_classes: Vec<u8>,
     /// Whether new batches are taken.
@@ -30,7 +31,7 @@ impl Offer {
         &self,
         request: &PlacementRequest,
         holder: Address,
-        last_hop: Address,
+        path: Digest,
         free_bytes: u64,
         expires: Height,
     ) -> Result<QuoteTerms, QuoteRefusal> {
@@ -40,8 +41,8 @@ impl Offer {
         if !self.batch_classes.contains(&request.batch_log2) {
             return Err(QuoteRefusal::UnknownClass);
         }
-        if request.rounds > self.rounds_max {
-            return Err(QuoteRefusal::TermTooLong { rounds_max: self.rounds_max });
+        if request.rounds > self.profile.rounds_max {
+            return Err(QuoteRefusal::TermTooLong { rounds_max: self.profile.rounds_max });
         }
         let price = self.batch_price(request.batch_log2).ok_or(QuoteRefusal::UnknownClass)?;
         if price > request.price_max {
@@ -58,8 +59,8 @@ impl Offer {
             batch_log2: request.batch_log2,
             batches_max: request.batches_per_holder,
             price,
-            rounds_max: self.rounds_max,
-            last_hop,
+            rounds_max: self.profile.rounds_max,
+            path,
             expires,
         })
     }

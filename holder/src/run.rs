@@ -8,7 +8,7 @@ use crate::promises::Promises;
 use crate::prover::{Proven, Prover};
 use crate::service::{HolderService, SharedService};
 use crate::submit::Sender;
-use holdfast_ledger::Params;
+use holdfast_ledger::{Params, Profile};
 use holdfast_network::control::{ParentStatus, keep_online};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
@@ -46,6 +46,8 @@ pub struct HolderConfig {
     pub quota_bytes: u64,
     /// Asking price per MiB per round.
     pub price: Amount,
+    /// Longest term, region, operator and topics.
+    pub profile: Profile,
     /// Deposit, if other than what covers the whole quota.
     pub deposit: Option<Amount>,
     /// Whether a holder that is leaving, or has left, takes new batches again.
@@ -193,7 +195,10 @@ fn offer(config: &HolderConfig, params: &Params) -> Offer {
     Offer {
         quota_bytes: config.quota_bytes,
         price: config.price,
-        rounds_max: params.contract_rounds_max,
+        profile: Profile {
+            rounds_max: config.profile.rounds_max.min(params.contract_rounds_max),
+            ..config.profile.clone()
+        },
         batch_classes: params.batch_classes.to_vec(),
         accepting: true,
     }

@@ -124,7 +124,7 @@ impl HolderService {
         let _room = self.room();
         let expires = self.height().saturating_add(QUOTE_BLOCKS);
         let holder = self.key.address();
-        let terms = self.offer.terms(request.placement(), holder, request.last_hop(), self.free_bytes(), expires)?;
+        let terms = self.offer.terms(request.placement(), holder, request.path(), self.free_bytes(), expires)?;
         self.promises.make(terms.clone(), self.clock.now()).map_err(|error| {
             tracing::warn!(%error, "a promise could not be written down");
             QuoteRefusal::Failed

@@ -163,13 +163,16 @@ fn check_body(params: &Params, envelope: &TxEnvelope) -> Result<(), TxError> {
     match &tx.body {
         TxBody::Transfer { amount, .. } if amount.is_zero() => Err(TxError::TransferNothing),
         TxBody::Transfer { .. } => Ok(()),
-        TxBody::HolderJoin { quota_bytes, price, deposit } => check_join(params, *quota_bytes, *price, *deposit),
+        TxBody::HolderJoin { quota_bytes, price, profile: _, deposit } => {
+            check_join(params, *quota_bytes, *price, *deposit)
+        }
         TxBody::HolderUpdate { price, .. } if price.is_zero() => Err(TxError::HolderPriceZero),
         TxBody::HolderUpdate { .. } => Ok(()),
         TxBody::Register(registration) => register::check(params, &tx.sender, registration),
         TxBody::Release { ordinals, catalog_head } => check_release(ordinals, catalog_head.is_some()),
         TxBody::Extend { contracts, .. } => check_extend(contracts),
         TxBody::DeclareFaulty { batches } => check_declare(batches),
+        TxBody::Revoke { .. } => Ok(()),
         TxBody::Accuse { .. } => {
             check_free(tx)?;
             Ok(stake::check_shape(&tx.body)?)

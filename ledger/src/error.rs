@@ -8,7 +8,7 @@ pub use block::BlockError;
 pub use register::{PlacementRule, SegmentRule};
 pub use stake::StakeRule;
 
-use holdfast_primitives::{Address, Amount, ContractNo, Digest, Height, HolderNo, RoundNo};
+use holdfast_primitives::{Address, Amount, ContractNo, Digest, GrantId, Height, HolderNo, RoundNo, TimeMs};
 use thiserror::Error;
 
 /// A rule that a transaction breaks, with the offending values.
@@ -200,6 +200,30 @@ pub enum TxError {
     NotAHolder {
         /// The sender.
         sender: Address,
+    },
+    /// A private network, and a key that it does not list.
+    #[error("{key} is not among those that this network admits")]
+    NotAdmitted {
+        /// The sender.
+        key: Address,
+    },
+    /// A permission that has ended by itself.
+    #[error("the permission ended at {until}, there is nothing to take back")]
+    GrantOver {
+        /// Its end.
+        until: TimeMs,
+    },
+    /// A permission that was taken back before.
+    #[error("permission {grant} was taken back already")]
+    GrantRevoked {
+        /// Which.
+        grant: GrantId,
+    },
+    /// Too many permissions taken back before their ends.
+    #[error("{limit} permissions are taken back and have not ended, which is the limit")]
+    RevokedFull {
+        /// The limit.
+        limit: usize,
     },
     /// Less space offered than is used.
     #[error("quota of {quota_bytes} bytes, {used_bytes} are used")]
@@ -400,6 +424,10 @@ impl TxError {
             Self::BalanceTooLow { .. } => "balance_too_low",
             Self::HolderAlready { .. } => "holder_already",
             Self::NotAHolder { .. } => "not_a_holder",
+            Self::NotAdmitted { .. } => "not_admitted",
+            Self::GrantOver { .. } => "grant_over",
+            Self::GrantRevoked { .. } => "grant_revoked",
+            Self::RevokedFull { .. } => "revoked_full",
             Self::QuotaBelowUsed { .. } => "quota_below_used",
             Self::DepositNotFree { .. } => "deposit_not_free",
             Self::WrongOrdinal { .. } => "wrong_ordinal",

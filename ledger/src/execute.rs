@@ -18,10 +18,11 @@ use crate::check::SoundTx;
 use crate::check::standing::{self, Pending};
 use crate::diff::Diff;
 use crate::error::TxError;
+use crate::records::Revoked;
 use crate::round;
 use crate::state::State;
 use crate::tx::TxBody;
-use holdfast_primitives::{AccountNo, Address, Amount, Height, TimeMs};
+use holdfast_primitives::{AccountNo, Address, Amount, Bounded, Height, TimeMs};
 use ledger::{account_or_new, credit, debit};
 use std::borrow::Borrow;
 
@@ -115,9 +116,7 @@ impl Execution {
         self.charge(sender, tx.fee);
         match &tx.body {
             TxBody::Transfer { to, amount, .. } => self.transfer(sender, to, *amount),
-            TxBody::HolderJoin { quota_bytes, price, deposit } => {
-                holder::join(self, sender, *quota_bytes, *price, *deposit);
-            }
+            TxBody::HolderJoin { .. } => holder::join(self, sender, &tx.body),
             TxBody::HolderUpdate { .. } => holder::update(self, sender, &tx.body),
             TxBody::Register(register) => register::execute(self, sender, register),
             TxBody::Release { ordinals, catalog_head } => {
@@ -125,6 +124,7 @@ impl Execution {
             }
             TxBody::Extend { contracts, end_round } => extend::execute(self, sender, contracts, *end_round),
             TxBody::DeclareFaulty { batches } => holder::declare(self, sender, batches),
+            TxBody::Revoke { revoked } => self.revoke(sender, *revoked),
             TxBody::Bond { .. } | TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Ready { .. } => {
                 stake::execute(self, sender, &tx.body);
             }
@@ -143,6 +143,16 @@ impl Execution {
         }
         let diff = self.state.seal();
         Executed { state: self.state, diff, events: self.events }
+    }
+
+    /// Remembers that a permission was taken back, and forgets those that would have ended by now.
+    fn revoke(&mut self, sender: AccountNo, revoked: Revoked) {
+        let now = self.context.time;
+        let account = self.state.account_mut(sender);
+        let mut list: Vec<Revoked> = account.revoked.iter().copied().filter(|known| known.until > now).collect();
+        list.push(revoked);
+        list.sort_by_key(|known| (known.until, known.grant));
+        account.revoked = Bounded::new(list).expect("the check left room for one more");
     }
 
     fn charge(&mut self, sender: AccountNo, fee: Amount) {

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::ChallengeParams;
-use holdfast_primitives::limits::{BATCH_CLASSES_MAX, VALIDATORS_MAX};
+use holdfast_primitives::limits::{BATCH_CLASSES_MAX, GRID_MAX, VALIDATORS_MAX};
 use holdfast_primitives::{Address, Amount, Bounded, ChainId, NetworkPrefix, TimeMs, VrfPublicKey, sha256_parts};
 
 /// Accounts that a genesis may fund.
@@ -76,6 +76,16 @@ pub struct Params {
     pub clock_drift_ms: u64,
     /// Bytes of a block with its proof openings.
     pub block_bytes_max: u32,
+
+    /// Whose keys may hold, store and read here, ascending; empty for everybody's.
+    pub grid: Bounded<Address, GRID_MAX>,
+}
+
+impl Params {
+    /// Whether this key may hold, store and read here.
+    pub fn admits(&self, key: &Address) -> bool {
+        self.grid.is_empty() || self.grid.binary_search(key).is_ok()
+    }
 }
 
 /// The first state of a chain, and its rules.

@@ -3,11 +3,12 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::{BatchMeta, ClassList};
 use holdfast_primitives::limits::{
-    BATCH_CLASSES_MAX, CATALOG_HEAD_BYTES_MAX, FOOTPRINT_HOPS_MAX, SEGMENT_BATCHES_MAX, UNBONDINGS_MAX, VALIDATORS_MAX,
+    BATCH_CLASSES_MAX, CATALOG_HEAD_BYTES_MAX, FOOTPRINT_HOPS_MAX, REVOKED_MAX, SEGMENT_BATCHES_MAX, TOPICS_MAX,
+    UNBONDINGS_MAX, VALIDATORS_MAX,
 };
 use holdfast_primitives::{
-    AccountNo, Address, Amount, Bounded, ChainId, ContractNo, Digest, GRAIN_PER_HOLD, Height, HolderNo, RoundNo,
-    SegmentNo, TimeMs, ValidatorNo, ValidatorSet, VrfPublicKey,
+    AccountNo, Address, Amount, Bounded, ChainId, ContractNo, Digest, GRAIN_PER_HOLD, GrantId, Height, HolderNo,
+    RoundNo, SegmentNo, Tag, TimeMs, ValidatorNo, ValidatorSet, VrfPublicKey,
 };
 
 /// The encrypted entry from which an owner finds its catalog.
@@ -30,6 +31,37 @@ pub struct Account {
     pub segments: u32,
     /// Its encrypted catalog head; empty when it has stored nothing.
     pub catalog_head: CatalogHead,
+    /// Its permissions to read that it took back before they ended, in order of their ends.
+    pub revoked: Bounded<Revoked, REVOKED_MAX>,
+}
+
+/// A permission to read that its owner took back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Revoked {
+    /// Which.
+    pub grant: GrantId,
+    /// When it would have ended by itself: nobody needs to remember it from then on.
+    pub until: TimeMs,
+}
+
+/// What a holder says of itself besides room and price. Nobody checks it: who is found to lie loses its owners.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Profile {
+    /// The longest term for which it binds itself, in rounds.
+    pub rounds_max: u32,
+    /// Where its disk is.
+    pub region: Option<Tag>,
+    /// Who runs it: holders with one operator may fail together. A holder that names none is its own operator.
+    pub operator: Option<Tag>,
+    /// What its disk is for; empty for anything.
+    pub topics: Bounded<Tag, TOPICS_MAX>,
+}
+
+impl Default for Profile {
+    /// Any term, no word on anything else.
+    fn default() -> Self {
+        Self { rounds_max: u32::MAX, region: None, operator: None, topics: Bounded::empty() }
+    }
 }
 
 /// What one holder is bound to in the running round: fixed from freeze to settlement.
@@ -60,6 +92,8 @@ pub struct Holder {
     pub price: Amount,
     /// Whether it takes new batches.
     pub accepting: bool,
+    /// What it says of itself.
+    pub profile: Profile,
     /// Its deposit: bond and collateral.
     pub deposit: Amount,
     /// The part of the deposit that secures batches.

@@ -25,8 +25,8 @@ pub struct QuoteTerms {
     pub price: Amount,
     /// Longest term, in rounds.
     pub rounds_max: u32,
-    /// The heavy node the request came from: the last of the footprint.
-    pub last_hop: Address,
+    /// The path on which the request came, by [`path_digest`]: nobody can change it afterwards.
+    pub path: Digest,
     /// The last height at which a registration may use it.
     pub expires: Height,
 }
@@ -79,6 +79,12 @@ impl Quote {
     pub fn verify(&self, chain: &ChainId) -> Result<(), KeyError> {
         self.signature.verify(&self.terms.holder, Purpose::Quote, chain, &self.terms.payload())
     }
+}
+
+/// What a quote says of the path on which its request came: `SHA256("holdfast/path/v1\0" | the heavy nodes in order)`.
+pub fn path_digest<'a>(nodes: impl IntoIterator<Item = &'a Address>) -> Digest {
+    let nodes: Vec<u8> = nodes.into_iter().flat_map(|node| *node.as_bytes()).collect();
+    Digest::new(sha256_parts(&[b"holdfast/path/v1\0", &nodes]))
 }
 
 /// What hop `index` signs: `request | owner | index u8 | previous | next`, where `previous` is the owner for the first

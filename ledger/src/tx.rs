@@ -1,6 +1,6 @@
 //! Transactions: what anyone may ask of the ledger.
 
-use crate::records::{CatalogHead, Upgrade};
+use crate::records::{CatalogHead, Profile, Revoked, Upgrade};
 use crate::statement::{Footprint, Quote, Receipt};
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_por::{BatchMeta, ProofPart};
@@ -47,6 +47,8 @@ pub enum TxBody {
         quota_bytes: u64,
         /// Asking price per MiB per round.
         price: Amount,
+        /// What it says of itself.
+        profile: Profile,
         /// Deposit moved from the balance; at least the bond.
         deposit: Amount,
     },
@@ -58,6 +60,8 @@ pub enum TxBody {
         price: Amount,
         /// Whether new batches are taken.
         accepting: bool,
+        /// What it says of itself.
+        profile: Profile,
         /// Moved from the balance to the deposit.
         deposit_add: Amount,
         /// Moved from the deposit to the balance. What secures batches stays; the bond stays unless the holder
@@ -115,6 +119,11 @@ pub enum TxBody {
         contracts: Bounded<ContractNo, EXTEND_CONTRACTS_MAX>,
         /// The first round that they no longer pay for, from now on.
         end_round: RoundNo,
+    },
+    /// Take back a permission to read. Holders refuse it from then on.
+    Revoke {
+        /// Which, and when it would have ended by itself.
+        revoked: Revoked,
     },
 }
 

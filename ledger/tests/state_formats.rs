@@ -44,8 +44,9 @@ fn accounts_and_contracts_stay_small() {
         holder: None,
         segments: 0,
         catalog_head: Bounded::empty(),
+        revoked: Bounded::empty(),
     };
-    assert_eq!(bytes(&account), 58);
+    assert_eq!(bytes(&account), 62);
     let contract = Contract {
         owner: AccountNo::new(1),
         holder: HolderNo::new(2),

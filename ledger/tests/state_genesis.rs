@@ -52,6 +52,7 @@ fn params() -> Params {
         heartbeat_ms: 10_000,
         clock_drift_ms: 2_000,
         block_bytes_max: 4 * 1024 * 1024,
+        grid: Bounded::empty(),
     }
 }
 

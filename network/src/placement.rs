@@ -5,7 +5,7 @@
 
 use crate::wire::{PlacementDone, PlacementRequest, QuoteRefusal, RefusalKind};
 use holdfast_ledger::statement::Quote;
-use holdfast_primitives::{Address, Amount, Bounded, ChainId, TimeMs};
+use holdfast_primitives::{Address, Amount, Bounded, ChainId, Digest, TimeMs};
 use std::collections::{BTreeMap, VecDeque};
 use thiserror::Error;
 
@@ -188,12 +188,12 @@ pub enum QuoteError {
         price_max: Amount,
     },
     /// It came another way.
-    #[error("the quote names {found} as its last hop, it came from {expected}")]
-    WrongHop {
-        /// The quote's last hop.
-        found: Address,
-        /// Who asked the holder.
-        expected: Address,
+    #[error("the quote is for a path with the digest {found}, it came by one with {expected}")]
+    OtherPath {
+        /// The quote's.
+        found: Digest,
+        /// That of the path it came by.
+        expected: Digest,
     },
     /// The holder did not sign it.
     #[error("the quote's signature by {holder} does not hold")]
@@ -203,12 +203,12 @@ pub enum QuoteError {
     },
 }
 
-/// Whether a quote is what was asked of `holder` by `last_hop`.
+/// Whether a quote is what was asked of `holder` along the path with this digest.
 pub fn check_quote(
     quote: &Quote,
     request: &PlacementRequest,
     holder: &Address,
-    last_hop: &Address,
+    path: &Digest,
     chain: &ChainId,
 ) -> Result<(), QuoteError> {
     let terms = &quote.terms;
@@ -223,8 +223,8 @@ pub fn check_quote(
     if terms.price > request.price_max {
         return Err(QuoteError::TooDear { price: terms.price, price_max: request.price_max });
     }
-    if terms.last_hop != *last_hop {
-        return Err(QuoteError::WrongHop { found: terms.last_hop, expected: *last_hop });
+    if terms.path != *path {
+        return Err(QuoteError::OtherPath { found: terms.path, expected: *path });
     }
     quote.verify(chain).map_err(|_| QuoteError::BadSignature { holder: *holder })
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use holdfast_ledger::statement::{Footprint, FootprintHop, QuoteTerms, hop_payload};
+use holdfast_ledger::statement::{Footprint, FootprintHop, QuoteTerms, hop_payload, path_digest};
 use holdfast_network::control::{ControlClient, ControlClientConfig, ControlError, OfferError, Offers};
 use holdfast_network::footprint::FootprintError;
 use holdfast_network::wire::{
@@ -84,7 +84,7 @@ fn offered(request: &PlacementRequest, holder: u8, path: Footprint) -> Offered {
         batches_max: request.batches_per_holder,
         price: Amount::grains(10),
         rounds_max: request.rounds,
-        last_hop: last,
+        path: path_digest([&last]),
         expires: Height::new(1_000),
     };
     let issuer = (1..20).find(|seed| id(*seed) == last).unwrap();

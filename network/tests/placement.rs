@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, hop_payload};
+use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, hop_payload, path_digest};
 use holdfast_network::control::{CheckedOffer, CheckedQuoteRequest, OfferError, QuoteRequestError};
 use holdfast_network::footprint::{FootprintError, check_footprint, first_hop};
 use holdfast_network::lookup::{Directory, DirectoryFull, HolderStanding};
@@ -32,7 +32,7 @@ fn quote(request: &PlacementRequest, holder: u8, price: u64) -> Quote {
         batches_max: 4,
         price: Amount::grains(price),
         rounds_max: request.rounds,
-        last_hop: request.first_hop,
+        path: path_digest([&request.first_hop]),
         expires: Height::new(9),
     };
     terms.sign(&key(holder), &CHAIN)
@@ -142,7 +142,7 @@ fn a_request_that_expires_early_ends_early() {
 #[test]
 fn quotes_that_are_not_what_was_asked_are_named() {
     let request = placement(2, 1, 1);
-    let check = |quote: &Quote| check_quote(quote, &request, &id(3), &id(1), &CHAIN);
+    let check = |quote: &Quote| check_quote(quote, &request, &id(3), &path_digest([&id(1)]), &CHAIN);
     let fine = quote(&request, 3, 10);
     assert_eq!(check(&fine), Ok(()));
     let with = |change: &dyn Fn(&mut QuoteTerms)| {
@@ -156,7 +156,7 @@ fn quotes_that_are_not_what_was_asked_are_named() {
     assert!(matches!(check(&with(&|terms| terms.rounds_max = 99)), Err(QuoteError::Unfit { .. })));
     assert!(matches!(check(&with(&|terms| terms.batches_max = 0)), Err(QuoteError::Unfit { .. })));
     assert!(matches!(check(&with(&|terms| terms.price = Amount::grains(1_001))), Err(QuoteError::TooDear { .. })));
-    assert!(matches!(check(&with(&|terms| terms.last_hop = id(9))), Err(QuoteError::WrongHop { .. })));
+    assert!(matches!(check(&with(&|terms| terms.path = path_digest([&id(9)]))), Err(QuoteError::OtherPath { .. })));
     let forged = Quote { signature: quote(&request, 4, 10).signature, ..fine.clone() };
     assert!(matches!(check(&forged), Err(QuoteError::BadSignature { .. })));
 }
@@ -319,9 +319,9 @@ fn a_holder_answers_no_question_that_its_parent_made_up() {
         footprint: path.clone(),
     };
     let check =
-        |question| CheckedQuoteRequest::check(question, &id(3), &id(1), &CHAIN, NOW).map(|checked| checked.last_hop());
+        |question| CheckedQuoteRequest::check(question, &id(3), &id(1), &CHAIN, NOW).map(|checked| checked.path());
     let (request, sound) = (placement(2, 1, 1), offered().footprint);
-    assert_eq!(check(question(request.clone(), 2, &sound)), Ok(id(1)));
+    assert_eq!(check(question(request.clone(), 2, &sound)), Ok(path_digest([&id(1)])));
     let forged = check(question(request.clone(), 9, &sound));
     assert!(matches!(forged, Err(QuoteRequestError::BadSignature { .. })));
     let late = PlacementRequest { expires: NOW, ..request.clone() };

@@ -12,7 +12,7 @@ use holdfast_network::transfer::{
 };
 use holdfast_network::wire::{Access, Capability, Direction, Role, Scope, Signed, Ticket};
 use holdfast_network::{CloseReason, Endpoint, NodeAddr, PathKind, Protocol};
-use holdfast_primitives::{Address, Height, RequestId, TimeMs};
+use holdfast_primitives::{Address, GrantId, Height, RequestId, TimeMs};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,7 +81,14 @@ fn write_access(holder: &NodeAddr, bytes_max: u64) -> Access {
 
 fn read_access() -> Access {
     let expires = TimeMs::new(START_MS + 3_600_000);
-    let capability = Capability { owner: id(OWNER), reader: id(OWNER), holder: None, scope: Scope::All, expires };
+    let capability = Capability {
+        grant: GrantId::ZERO,
+        owner: id(OWNER),
+        reader: id(OWNER),
+        holder: None,
+        scope: Scope::All,
+        expires,
+    };
     Access::Read { capability: Signed::new(capability, &key(OWNER), &CHAIN), ticket: None }
 }
 

@@ -15,7 +15,7 @@ use holdfast_network::wire::{
 };
 use holdfast_network::{CloseReason, Connection, Endpoint, NodeAddr, Protocol};
 use holdfast_por::GROUP_BYTES;
-use holdfast_primitives::{Bounded, ChainId, Height, RequestId, TimeMs};
+use holdfast_primitives::{Bounded, ChainId, GrantId, Height, RequestId, TimeMs};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +88,7 @@ fn write() -> Access {
 
 fn capability() -> Capability {
     Capability {
+        grant: GrantId::ZERO,
         owner: id(OWNER),
         reader: id(OWNER),
         holder: None,

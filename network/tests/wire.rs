@@ -5,12 +5,12 @@ mod common;
 
 use borsh::BorshDeserialize;
 use common::*;
-use holdfast_ledger::statement::{FootprintHop, Receipt};
+use holdfast_ledger::statement::{FootprintHop, Receipt, path_digest};
 use holdfast_network::NodeAddr;
 use holdfast_network::address::{DIRECT_ADDRS_MAX, NodeAddrError, RELAY_URL_BYTES_MAX};
 use holdfast_network::wire::*;
 use holdfast_por::BatchMeta;
-use holdfast_primitives::{Address, Amount, Bounded, Height, RequestId, Signature, TimeMs, decode_exact};
+use holdfast_primitives::{Address, Amount, Bounded, GrantId, Height, RequestId, Signature, TimeMs, decode_exact};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -101,7 +101,7 @@ fn quote() -> holdfast_ledger::statement::Quote {
         batches_max: 1,
         price: Amount::grains(1),
         rounds_max: 1,
-        last_hop: id(1),
+        path: path_digest([&id(1)]),
         expires: Height::new(1),
     }
     .sign(&key(3), &CHAIN)
@@ -160,6 +160,7 @@ fn the_largest_message_of_every_kind_fits_its_cap() {
 #[test]
 fn the_largest_message_of_every_kind_of_a_transfer_fits_its_cap() {
     let capability = Capability {
+        grant: GrantId::ZERO,
         owner: id(1),
         reader: id(2),
         holder: Some(id(3)),

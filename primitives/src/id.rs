@@ -126,3 +126,7 @@ id_type!(
     /// Names one placement request; chosen at random by the owner.
     RequestId, 16
 );
+id_type!(
+    /// Names one permission to read; chosen at random by the owner, who can take the permission back by it.
+    GrantId, 16
+);

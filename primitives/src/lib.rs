@@ -19,6 +19,7 @@ pub mod merkle;
 mod number;
 mod purpose;
 mod schedule;
+mod tag;
 mod vrf;
 
 pub use address::{Address, AddressError, NetworkPrefix};
@@ -28,9 +29,10 @@ pub use certificate::{Certificate, CertificateError, CommitSignature, Validator,
 pub use evidence::{EvidenceError, Misbehaviour, SignedProposal, SignedVote, proposal_payload};
 pub use hash::{sha256, sha256_parts};
 pub use height::{Height, HeightDelta, RoundNo, TimeMs};
-pub use id::{BlockHash, ChainId, Digest, IdError, RequestId, StateRoot, TxId};
+pub use id::{BlockHash, ChainId, Digest, GrantId, IdError, RequestId, StateRoot, TxId};
 pub use keys::{BatchVerifier, KeyError, SecretKey, Signature};
 pub use number::{AccountNo, ContractNo, HolderNo, SegmentNo, ValidatorNo};
 pub use purpose::{Purpose, signing_bytes};
 pub use schedule::Schedule;
+pub use tag::{Tag, TagError};
 pub use vrf::{VrfError, VrfProof, VrfPublicKey, VrfSecretKey};

@@ -39,6 +39,14 @@ pub const RELEASE_BATCHES_MAX: usize = 4_096;
 pub const EXTEND_CONTRACTS_MAX: usize = 4_096;
 /// Heavy nodes in one footprint, at most.
 pub const FOOTPRINT_HOPS_MAX: usize = 4;
+/// Topics of one holder or of one request, at most.
+pub const TOPICS_MAX: usize = 8;
+/// Regions that one request names, at most.
+pub const REGIONS_MAX: usize = 16;
+/// Keys that a private network admits, at most.
+pub const GRID_MAX: usize = 1_024;
+/// Permissions of one account that are taken back and have not ended by themselves, at most.
+pub const REVOKED_MAX: usize = 64;
 /// Bytes of the encrypted catalog head in an account.
 pub const CATALOG_HEAD_BYTES_MAX: usize = 1_024;
 /// Bytes of a transfer's memo.

@@ -15,7 +15,7 @@ use crate::services::validators::{Seat, ValidatorProcess};
 use clap::Args;
 use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
 use holdfast_holder::HolderHandle;
-use holdfast_ledger::Genesis;
+use holdfast_ledger::{Genesis, Profile};
 use holdfast_node::{HeavyConfig, NodeClock, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
 use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
 use holdfast_rpc::RpcClient;
@@ -126,6 +126,7 @@ async fn start_holders(
             key,
             quota_bytes: args.quota.as_u64(),
             price,
+            profile: Profile::default(),
             deposit: None,
             rejoin: false,
             bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],

@@ -12,6 +12,7 @@ use crate::services::holder::{HoldOptions, run as start};
 use crate::services::logging;
 use clap::{Args, Subcommand};
 use holdfast_holder::HolderNews;
+use holdfast_ledger::Profile;
 use holdfast_node::load_or_create_identity;
 use holdfast_primitives::Amount;
 use std::path::PathBuf;
@@ -93,6 +94,7 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
         key,
         quota_bytes: args.quota.as_u64(),
         price: args.price.parse()?,
+        profile: Profile::default(),
         deposit: args.deposit.map(|text| text.parse::<Amount>()).transpose()?,
         rejoin: args.rejoin,
         bind: vec![args.listen],

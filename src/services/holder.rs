@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure};
 use crate::services::ledger_link::LedgerLink;
 use holdfast_genesis::Price;
 use holdfast_holder::{HolderConfig, HolderError, HolderHandle, start};
-use holdfast_ledger::Genesis;
+use holdfast_ledger::{Genesis, Profile};
 use holdfast_primitives::{Amount, SecretKey};
 use holdfast_rpc::RpcClient;
 use holdfast_store::VaultError;
@@ -26,6 +26,8 @@ pub struct HoldOptions {
     pub quota_bytes: u64,
     /// HOLD per GiB per 30 days.
     pub price: Amount,
+    /// Longest term, region, operator and topics.
+    pub profile: Profile,
     /// Deposit, if other than what covers the whole quota.
     pub deposit: Option<Amount>,
     /// Whether a holder that is leaving takes new batches again.
@@ -45,6 +47,7 @@ pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, 
         key: options.key,
         quota_bytes: options.quota_bytes,
         price: price.get(),
+        profile: options.profile,
         deposit: options.deposit,
         rejoin: options.rejoin,
         parent,

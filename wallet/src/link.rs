@@ -8,7 +8,7 @@ use holdfast_network::time::{Clock, SystemClock};
 use holdfast_network::transfer::{Resuming, RetryPolicy, TransferClient, TransferClientConfig, TransferError};
 use holdfast_network::wire::{Access, Capability, Role, Scope, Signed, Ticket};
 use holdfast_network::{Endpoint, NodeAddr};
-use holdfast_primitives::{Address, ChainId, SecretKey, TimeMs};
+use holdfast_primitives::{Address, ChainId, GrantId, SecretKey, TimeMs};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +114,7 @@ impl Link {
         let located = self.control.locate(&[holder]).await.map_err(|error| error.to_string())?;
         let ticket = located.into_iter().next().and_then(|located| located.ticket).ok_or("it is not online")?;
         let capability = Capability {
+            grant: GrantId::ZERO,
             owner: self.key.address(),
             reader: self.key.address(),
             holder: Some(holder),

@@ -6,6 +6,7 @@ use crate::session::Session;
 use holdfast_network::control::{CheckedOffer, OfferError};
 use holdfast_network::wire::{PlacementDone, PlacementRequest, RefusalKind, Signed};
 use holdfast_parcel::{Catalog, Layout};
+use holdfast_primitives::limits::FOOTPRINT_HOPS_MAX;
 use holdfast_primitives::{Amount, Bounded, RequestId, TimeMs};
 use holdfast_rpc::market::{
     QuoteAsk, REGISTER_BYTES_BASE, REGISTER_BYTES_BATCH, REGISTER_BYTES_PLACEMENT, REGISTER_BYTES_SEGMENT,
@@ -178,6 +179,11 @@ fn request(
         rounds: terms.rounds,
         price_max,
         exclude: Bounded::empty(),
+        only: Bounded::empty(),
+        topics: Bounded::empty(),
+        regions: Bounded::empty(),
+        distinct_operators: false,
+        hops_max: FOOTPRINT_HOPS_MAX as u8,
         expires: link.now().saturating_add(ANSWER_WITHIN_MS),
     })
 }

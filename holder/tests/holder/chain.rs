@@ -3,10 +3,10 @@
 
 use async_trait::async_trait;
 use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
-use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
+use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, path_digest, receipt_payload};
 use holdfast_ledger::{
     Event, Genesis, GenesisValidator, Holder, NewBatch, NewSegment, Params, Payment, Pending, Phase, Placement,
-    Proposer, Register, Slot, State, Tx, TxBody, TxEnvelope, admit, build_block,
+    Profile, Proposer, Register, Slot, State, Tx, TxBody, TxEnvelope, admit, build_block,
 };
 use holdfast_por::{BatchMeta, ChallengeParams};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
@@ -91,6 +91,7 @@ fn params() -> Params {
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
         block_bytes_max: BLOCK_BYTES_MAX as u32,
+        grid: Bounded::empty(),
     }
 }
 
@@ -226,7 +227,15 @@ impl SmallChain {
 
     /// A holder joins.
     pub fn join(&self, name: &str) -> HolderNo {
-        self.send(name, TxBody::HolderJoin { quota_bytes: 1 << 30, price: PRICE, deposit: Amount::hold(10) });
+        self.send(
+            name,
+            TxBody::HolderJoin {
+                quota_bytes: 1 << 30,
+                price: PRICE,
+                profile: Profile::default(),
+                deposit: Amount::hold(10),
+            },
+        );
         self.state().holder_by_address(&address(name)).unwrap().0
     }
 
@@ -261,7 +270,7 @@ impl SmallChain {
             batches_max: 100,
             price: PRICE,
             rounds_max: 1_000,
-            last_hop: walter,
+            path: path_digest([&walter]),
             expires,
         };
         let hop = |payload: &[u8]| FootprintHop {

@@ -4,6 +4,7 @@ use crate::batch::{Batch, GROUPS, MIB};
 use crate::chain::{PRICE, address, key};
 use bytes::Bytes;
 use holdfast_holder::{HolderService, Offer, Promises, SharedService};
+use holdfast_ledger::Profile;
 use holdfast_ledger::statement::{Quote, Receipt};
 use holdfast_network::control::{CheckedQuoteRequest, QuoteService};
 use holdfast_network::footprint::first_hop;
@@ -57,7 +58,13 @@ impl Desk {
         let tags = vault.list().into_iter().map(|batch| batch.tag);
         let promises = Arc::new(Promises::open(&promises_folder(folder), tags).unwrap());
         let clock = Arc::new(TurnedClock(AtomicU64::new(now.get())));
-        let offer = Offer { quota_bytes, price: PRICE, rounds_max: 1_000, batch_classes: vec![20], accepting: true };
+        let offer = Offer {
+            quota_bytes,
+            price: PRICE,
+            profile: Profile { rounds_max: 1_000, ..Profile::default() },
+            batch_classes: vec![20],
+            accepting: true,
+        };
         let service = HolderService::new(
             key(HOLDER),
             CHAIN,
@@ -99,6 +106,11 @@ impl Desk {
             rounds: 10,
             price_max: PRICE,
             exclude: Bounded::empty(),
+            only: Bounded::empty(),
+            topics: Bounded::empty(),
+            regions: Bounded::empty(),
+            distinct_operators: false,
+            hops_max: 4,
             expires: self.now().saturating_add(60_000),
         };
         let footprint = first_hop(&request, &wanted.owner, &address(HOLDER), &walter, &CHAIN);

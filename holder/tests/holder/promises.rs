@@ -5,7 +5,7 @@ use crate::batch::{Batch, MIB};
 use crate::chain::{PRICE, address};
 use crate::desk::{CHAIN, Desk, HOLDER, promises_folder, request};
 use holdfast_holder::{NotPromised, Promises, RESERVED_MS};
-use holdfast_ledger::statement::QuoteTerms;
+use holdfast_ledger::statement::{QuoteTerms, path_digest};
 use holdfast_network::wire::{QuoteRefusal, RefusalCode};
 use holdfast_primitives::{Height, TimeMs};
 use holdfast_store::BatchTag;
@@ -23,7 +23,7 @@ fn terms(owner: usize, number: u8, batches_max: u32, expires: u64) -> QuoteTerms
         batches_max,
         price: PRICE,
         rounds_max: 10,
-        last_hop: address("walter"),
+        path: path_digest([&address("walter")]),
         expires: Height::new(expires),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{PlacementRule, SegmentRule, TxError};
 use crate::params::Params;
+use crate::statement::path_digest;
 use crate::tx::{NewSegment, Placement, Register};
 use holdfast_primitives::limits::{REGISTER_BATCHES_MAX, SEGMENT_BATCHES_MAX, SEGMENT_DATA_MAX};
 use holdfast_primitives::{Address, Amount};
@@ -116,10 +117,12 @@ fn check_footprint(placement: &Placement) -> Result<(), PlacementRule> {
             return Err(PlacementRule::FootprintRepeats { node: hop.node });
         }
     }
-    let last = placement.footprint.last().ok_or(PlacementRule::FootprintEmpty)?.node;
-    let quoted = placement.quote.terms.last_hop;
-    if last != quoted {
-        return Err(PlacementRule::FootprintEnd { last, quoted });
+    if placement.footprint.is_empty() {
+        return Err(PlacementRule::FootprintEmpty);
+    }
+    let (found, quoted) = (path_digest(placement.footprint.iter().map(|hop| &hop.node)), placement.quote.terms.path);
+    if found != quoted {
+        return Err(PlacementRule::OtherPath { found, quoted });
     }
     Ok(())
 }

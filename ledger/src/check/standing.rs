@@ -3,10 +3,11 @@
 
 use crate::check::{SoundTx, escrow, extend, placement_counts, stake};
 use crate::error::{PlacementRule, TxError};
-use crate::records::{Account, Frozen, Holder, Member, Phase};
+use crate::records::{Account, Frozen, Holder, Member, Phase, Revoked};
 use crate::state::State;
 use crate::tx::{Placement, Register, TxBody};
 use holdfast_por::{HolderChallenge, ProofPart, RoundSeed};
+use holdfast_primitives::limits::REVOKED_MAX;
 use holdfast_primitives::{AccountNo, Address, Amount, Digest, Height, HolderNo};
 
 /// What a sender's waiting transactions have used up already.
@@ -67,7 +68,9 @@ fn locked_up(state: &State, body: &TxBody) -> Result<Amount, TxError> {
             })
         }
         TxBody::Extend { contracts, end_round } => extend::added_in_all(state, contracts, *end_round),
-        TxBody::Release { .. } | TxBody::DeclareFaulty { .. } | TxBody::Prove { .. } => Ok(Amount::ZERO),
+        TxBody::Release { .. } | TxBody::DeclareFaulty { .. } | TxBody::Prove { .. } | TxBody::Revoke { .. } => {
+            Ok(Amount::ZERO)
+        }
         TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Accuse { .. } | TxBody::Ready { .. } => Ok(Amount::ZERO),
     }
 }
@@ -83,14 +86,17 @@ fn check_body(
         TxBody::Transfer { .. } | TxBody::Prove { .. } => Ok(()),
         TxBody::HolderJoin { .. } => match account.holder {
             Some(holder) => Err(TxError::HolderAlready { holder }),
-            None => Ok(()),
+            None => check_admitted(state, account),
         },
         TxBody::HolderUpdate { quota_bytes, accepting, deposit_add, deposit_take, .. } => {
             let (_, holder) = holder_of(state, account)?;
             check_quota(*quota_bytes, holder)?;
             check_deposit(state, holder, *accepting, *deposit_add, *deposit_take)
         }
-        TxBody::Register(register) => check_register(state, height, account, register),
+        TxBody::Register(register) => {
+            check_admitted(state, account)?;
+            check_register(state, height, account, register)
+        }
         TxBody::Release { ordinals, .. } => {
             ordinals.iter().try_for_each(|ordinal| check_release(state, sender, *ordinal))
         }
@@ -99,10 +105,28 @@ fn check_body(
             contracts.iter().try_for_each(|number| extend::check(state, by, *number, *end_round))
         }
         TxBody::DeclareFaulty { batches } => check_declare(state, account, batches),
+        TxBody::Revoke { revoked } => check_revoke(state, account, *revoked),
         TxBody::Bond { .. } | TxBody::Unbond { .. } | TxBody::Unjail | TxBody::Accuse { .. } | TxBody::Ready { .. } => {
             Ok(stake::check(state, height, &account.address, body)?)
         }
     }
+}
+
+fn check_admitted(state: &State, account: &Account) -> Result<(), TxError> {
+    let key = account.address;
+    if state.params().admits(&key) { Ok(()) } else { Err(TxError::NotAdmitted { key }) }
+}
+
+fn check_revoke(state: &State, account: &Account, revoked: Revoked) -> Result<(), TxError> {
+    let (Revoked { grant, until }, now) = (revoked, state.chain().time);
+    if until <= now {
+        return Err(TxError::GrantOver { until });
+    }
+    let mut known = account.revoked.iter().filter(|known| known.until > now);
+    if known.clone().count() >= REVOKED_MAX {
+        return Err(TxError::RevokedFull { limit: REVOKED_MAX });
+    }
+    if known.any(|known| known.grant == grant) { Err(TxError::GrantRevoked { grant }) } else { Ok(()) }
 }
 
 fn holder_of<'a>(state: &'a State, account: &Account) -> Result<(HolderNo, &'a Holder), TxError> {

@@ -1,6 +1,6 @@
 //! The rules of a registration, apart from where in it they are broken.
 
-use holdfast_primitives::{Address, Amount, Height};
+use holdfast_primitives::{Address, Amount, Digest, Height};
 use thiserror::Error;
 
 /// A rule that one segment of a registration breaks.
@@ -96,13 +96,13 @@ pub enum PlacementRule {
     /// No heavy node carried the request.
     #[error("the footprint is empty")]
     FootprintEmpty,
-    /// The path ends elsewhere than the quote says.
-    #[error("the path ends with {last}, the quote names {quoted}")]
-    FootprintEnd {
+    /// Another path than the one that the holder's quote came by.
+    #[error("the path has the digest {found}, the quote is for one with {quoted}")]
+    OtherPath {
         /// Found.
-        last: Address,
+        found: Digest,
         /// Quoted.
-        quoted: Address,
+        quoted: Digest,
     },
     /// Price, batches and rounds do not fit 64 bits together.
     #[error("the prepayment does not fit 64 bits of grain")]
@@ -197,7 +197,7 @@ impl PlacementRule {
             Self::Rounds { .. } => "placement_rounds",
             Self::FootprintRepeats { .. } => "footprint_repeats",
             Self::FootprintEmpty => "footprint_empty",
-            Self::FootprintEnd { .. } => "footprint_end",
+            Self::OtherPath { .. } => "other_path",
             Self::EscrowOverflow => "escrow_overflow",
             Self::QuoteClass { .. } => "quote_class",
             Self::QuoteExpired { .. } => "quote_expired",

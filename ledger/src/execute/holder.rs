@@ -7,7 +7,11 @@ use crate::records::Holder;
 use crate::tx::TxBody;
 use holdfast_primitives::{AccountNo, Amount, Bounded, HolderNo};
 
-pub(super) fn join(execution: &mut Execution, account: AccountNo, quota_bytes: u64, price: Amount, deposit: Amount) {
+pub(super) fn join(execution: &mut Execution, account: AccountNo, body: &TxBody) {
+    let TxBody::HolderJoin { quota_bytes, price, profile, deposit } = body else {
+        unreachable!("the caller matched a joining");
+    };
+    let (quota_bytes, price, deposit) = (*quota_bytes, *price, *deposit);
     let state = &mut execution.state;
     debit(state, account, deposit);
     let holder = state.create_holder(Holder {
@@ -16,6 +20,7 @@ pub(super) fn join(execution: &mut Execution, account: AccountNo, quota_bytes: u
         used_bytes: 0,
         price,
         accepting: true,
+        profile: profile.clone(),
         deposit,
         locked: Amount::ZERO,
         lists: Bounded::empty(),
@@ -31,7 +36,7 @@ pub(super) fn join(execution: &mut Execution, account: AccountNo, quota_bytes: u
 }
 
 pub(super) fn update(execution: &mut Execution, account: AccountNo, body: &TxBody) {
-    let TxBody::HolderUpdate { quota_bytes, price, accepting, deposit_add, deposit_take } = body else {
+    let TxBody::HolderUpdate { quota_bytes, price, accepting, profile, deposit_add, deposit_take } = body else {
         unreachable!("the caller matched an update");
     };
     let state = &mut execution.state;
@@ -40,6 +45,7 @@ pub(super) fn update(execution: &mut Execution, account: AccountNo, body: &TxBod
     let number = holder_of(execution, account);
     let holder = execution.state.holder_mut(number);
     (holder.quota_bytes, holder.price, holder.accepting) = (*quota_bytes, *price, *accepting);
+    holder.profile = profile.clone();
     holder.deposit = minus(plus(holder.deposit, *deposit_add), *deposit_take);
     execution.events.push(Event::HolderUpdated { holder: number });
 }

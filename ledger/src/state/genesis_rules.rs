@@ -116,6 +116,12 @@ pub enum GenesisError {
         /// Percent.
         found: u8,
     },
+    /// The admitted keys are not in order, or one stands there twice.
+    #[error("the keys that the network admits are not strictly ascending at {at}")]
+    GridOrder {
+        /// The first that is not above the one before it.
+        at: Address,
+    },
     /// More than everything would be taken from who contradicts itself.
     #[error("a slash of {found} bps is more than everything")]
     Slash {
@@ -277,6 +283,9 @@ fn check_code_and_prices(params: &Params) -> Result<(), GenesisError> {
         ("missed_round_fine_percent", params.missed_round_fine_percent),
         ("declare_fine_percent", params.declare_fine_percent),
     ];
+    if let Some(pair) = params.grid.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(GenesisError::GridOrder { at: pair[1] });
+    }
     if params.slash_bps > 10_000 {
         return Err(GenesisError::Slash { found: params.slash_bps });
     }

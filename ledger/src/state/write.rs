@@ -8,7 +8,7 @@ use crate::{
     Account, CatalogHead, ChainRecord, Contract, Deferred, Holder, Member, ProofProgress, RoundRecord, Segment, Slot,
     ValidatorRecord,
 };
-use holdfast_primitives::{AccountNo, Address, Amount, ContractNo, HolderNo, SegmentNo, ValidatorNo};
+use holdfast_primitives::{AccountNo, Address, Amount, Bounded, ContractNo, HolderNo, SegmentNo, ValidatorNo};
 use std::sync::Arc;
 
 impl State {
@@ -32,6 +32,7 @@ impl State {
             validator: None,
             segments: 0,
             catalog_head: CatalogHead::empty(),
+            revoked: Bounded::empty(),
         });
         self.by_address.insert(&address, number);
         AccountNo::new(number)

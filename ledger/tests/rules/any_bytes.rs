@@ -3,7 +3,7 @@
 use crate::market::{BLOCK_MS, HEAVY, Market, PRICE, key, vrf};
 use crate::signing::Deal;
 use crate::stake::{accusation, double_vote};
-use holdfast_ledger::{Tx, TxBody, TxEnvelope};
+use holdfast_ledger::{Profile, Tx, TxBody, TxEnvelope};
 use holdfast_primitives::limits::TX_BYTES_MAX;
 use holdfast_primitives::{Amount, Bounded, ContractNo, RoundNo, decode_exact};
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ fn one_of_each(market: &mut Market) -> Vec<(&'static str, TxEnvelope)> {
         quota_bytes: 1 << 30,
         price: PRICE,
         accepting: true,
+        profile: Profile::default(),
         deposit_add: Amount::grains(5),
         deposit_take: Amount::grains(3),
     };

@@ -11,6 +11,7 @@ use crate::disk::count_money;
 use crate::market::{BLOCK_MS, HEAVY, Market, key};
 use crate::signing::Deal;
 use borsh::{BorshDeserialize, BorshSerialize};
+use holdfast_ledger::Profile;
 use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, Receipt};
 use holdfast_ledger::*;
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
@@ -172,6 +173,7 @@ fn transactions(market: &mut Market) -> Vec<(&'static str, TxEnvelope)> {
         quota_bytes: 1 << 30,
         price: crate::market::PRICE,
         accepting: true,
+        profile: Profile::default(),
         deposit_add: holdfast_primitives::Amount::grains(5),
         deposit_take: holdfast_primitives::Amount::grains(3),
     };

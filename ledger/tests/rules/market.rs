@@ -90,6 +90,7 @@ pub fn params() -> Params {
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
         block_bytes_max: BLOCK_BYTES_MAX as u32,
+        grid: Bounded::empty(),
     }
 }
 

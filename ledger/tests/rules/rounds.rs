@@ -3,7 +3,7 @@
 use crate::market::{HEAVY, Market, PRICE, START_MS};
 use crate::signing::Deal;
 use crate::villains::record;
-use holdfast_ledger::{Deferred, Event, Phase, TxBody, TxEnvelope};
+use holdfast_ledger::{Deferred, Event, Phase, Profile, TxBody, TxEnvelope};
 use holdfast_por::{ClassCount, set_root};
 use holdfast_primitives::{Amount, Bounded, ContractNo, HolderNo, RoundNo, SegmentNo};
 
@@ -211,7 +211,17 @@ fn a_holder_may_leave_with_its_bond_once_it_holds_nothing() {
     let mut market = Market::stored();
     let leave = |market: &Market, name: &str, accepting: bool| {
         let (price, deposit_add, deposit_take) = (PRICE, Amount::ZERO, Amount::hold(10));
-        market.tx(name, TxBody::HolderUpdate { quota_bytes: 2 << 20, price, accepting, deposit_add, deposit_take })
+        market.tx(
+            name,
+            TxBody::HolderUpdate {
+                quota_bytes: 2 << 20,
+                price,
+                accepting,
+                profile: Profile::default(),
+                deposit_add,
+                deposit_take,
+            },
+        )
     };
     assert_eq!(market.refusal(&leave(&market, "carol", false)).code(), "deposit_not_free");
     assert_eq!(market.refusal(&leave(&market, "frank", true)).code(), "deposit_not_free");

@@ -3,7 +3,8 @@
 use crate::market::{HEAVY, Market, address, key};
 use crate::signing::Deal;
 use crate::standing;
-use holdfast_ledger::{NewBatch, NewSegment, Placement, Register, Tx, TxBody, TxEnvelope, TxError};
+use holdfast_ledger::statement::path_digest;
+use holdfast_ledger::{NewBatch, NewSegment, Placement, Profile, Register, Tx, TxBody, TxEnvelope, TxError};
 use holdfast_primitives::{Amount, Bounded, ContractNo, Purpose, RoundNo};
 use std::collections::BTreeSet;
 
@@ -29,7 +30,14 @@ pub const BREAKERS: &[Breaker] = &[
     ("holder_price_zero", |market| join(market, 1, Amount::ZERO, Amount::hold(1))),
     ("holder_price_zero", |market| {
         let (price, deposit_add, deposit_take) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
-        let body = TxBody::HolderUpdate { quota_bytes: 1 << 30, price, accepting: true, deposit_add, deposit_take };
+        let body = TxBody::HolderUpdate {
+            quota_bytes: 1 << 30,
+            price,
+            accepting: true,
+            profile: Profile::default(),
+            deposit_add,
+            deposit_take,
+        };
         market.tx("carol", body)
     }),
     ("holder_quota_zero", |market| join(market, 0, Amount::grains(1), Amount::hold(1))),
@@ -83,7 +91,9 @@ pub const BREAKERS: &[Breaker] = &[
         })
     }),
     ("footprint_empty", |market| in_placement(market, |placement| placement.footprint = Bounded::empty())),
-    ("footprint_end", |market| in_placement(market, |placement| placement.quote.terms.last_hop = address(HEAVY[1]))),
+    ("other_path", |market| {
+        in_placement(market, |placement| placement.quote.terms.path = path_digest([&address(HEAVY[1])]))
+    }),
     ("escrow_overflow", |market| {
         in_placement(market, |placement| placement.quote.terms.price = Amount::grains(u64::MAX))
     }),
@@ -188,7 +198,7 @@ fn signed(market: &Market, name: &str, tx: Tx) -> TxEnvelope {
 }
 
 fn join(market: &Market, quota_bytes: u64, price: Amount, deposit: Amount) -> TxEnvelope {
-    market.tx("bob", TxBody::HolderJoin { quota_bytes, price, deposit })
+    market.tx("bob", TxBody::HolderJoin { quota_bytes, price, profile: Profile::default(), deposit })
 }
 
 fn release(market: &Market, ordinals: &[u32]) -> TxEnvelope {

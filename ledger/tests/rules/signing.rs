@@ -1,10 +1,12 @@
 //! Everybody's signatures: transactions, registrations with all that belongs to them, proofs.
 
 use crate::market::{HEAVY, Market, PRICE, address, key};
-use holdfast_ledger::statement::{Footprint, FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
-use holdfast_ledger::{NewBatch, NewSegment, Phase, Placement, Register, SignedTx, Tx, TxBody, TxEnvelope};
+use holdfast_ledger::statement::{
+    Footprint, FootprintHop, QuoteTerms, Receipt, hop_payloads, path_digest, receipt_payload,
+};
+use holdfast_ledger::{NewBatch, NewSegment, Phase, Placement, Profile, Register, SignedTx, Tx, TxBody, TxEnvelope};
 use holdfast_por::{HolderChallenge, ProofPart, RoundSeed, openings_digest, prove_part};
-use holdfast_primitives::{Address, Amount, Bounded, Height, Purpose, RequestId, sha256};
+use holdfast_primitives::{Amount, Bounded, Height, Purpose, RequestId, sha256};
 
 /// A placement that is still to be signed: who holds, on what terms, by which path.
 #[derive(Clone)]
@@ -48,7 +50,15 @@ impl Market {
     }
 
     pub fn join(&self, name: &str) -> TxEnvelope {
-        self.tx(name, TxBody::HolderJoin { quota_bytes: 1 << 30, price: PRICE, deposit: Amount::hold(10) })
+        self.tx(
+            name,
+            TxBody::HolderJoin {
+                quota_bytes: 1 << 30,
+                price: PRICE,
+                profile: Profile::default(),
+                deposit: Amount::hold(10),
+            },
+        )
     }
 
     /// A whole registration, signed by everybody: segments of `data + parity` batches of 2^batch_log2 bytes, one batch
@@ -107,7 +117,7 @@ impl Market {
             batches_max: 1_000,
             price: deal.price,
             rounds_max: 1_000,
-            last_hop: deal.path.last().map_or(Address::ZERO, |name| address(name)),
+            path: path_digest(&deal.path.iter().map(|name| address(name)).collect::<Vec<_>>()),
             expires: deal.expires,
         };
         let footprint = self.footprint(&terms, &deal.path);

@@ -2,7 +2,7 @@
 
 use crate::market::{Market, PRICE, STAKE, address};
 use crate::signing::Deal;
-use holdfast_ledger::{Tx, TxBody, TxEnvelope};
+use holdfast_ledger::{Profile, Tx, TxBody, TxEnvelope};
 use holdfast_primitives::{Amount, Bounded, ContractNo, RoundNo};
 
 pub type Breaker = (&'static str, fn(&mut Market) -> TxEnvelope);
@@ -55,7 +55,14 @@ pub const BREAKERS: &[Breaker] = &[
     ("holder_unknown", |market| market.register("alice", 20, 1, &[Deal::with("trudy")])),
     ("holder_closed", |market| {
         let (price, deposit_add, deposit_take) = (PRICE, Amount::ZERO, Amount::ZERO);
-        let body = TxBody::HolderUpdate { quota_bytes: 1 << 30, price, accepting: false, deposit_add, deposit_take };
+        let body = TxBody::HolderUpdate {
+            quota_bytes: 1 << 30,
+            price,
+            accepting: false,
+            profile: Profile::default(),
+            deposit_add,
+            deposit_take,
+        };
         let close = market.tx("carol", body);
         market.block(vec![close]);
         market.register("alice", 20, 1, &[Deal::with("carol")])
@@ -90,7 +97,14 @@ pub const BREAKERS: &[Breaker] = &[
     ("extend_too_long", |market| extend(market, "alice", 0, 101)),
     ("extend_closed", |market| {
         let (price, deposit_add, deposit_take) = (PRICE, Amount::ZERO, Amount::ZERO);
-        let body = TxBody::HolderUpdate { quota_bytes: 1 << 30, price, accepting: false, deposit_add, deposit_take };
+        let body = TxBody::HolderUpdate {
+            quota_bytes: 1 << 30,
+            price,
+            accepting: false,
+            profile: Profile::default(),
+            deposit_add,
+            deposit_take,
+        };
         let close = market.tx("carol", body);
         market.block(vec![close]);
         extend(market, "alice", 0, 11)
@@ -194,7 +208,17 @@ fn altered(market: &Market, name: &str, change: impl FnOnce(&mut Tx)) -> TxEnvel
 
 fn update(market: &Market, name: &str, quota_bytes: u64, deposit_take: Amount) -> TxEnvelope {
     let (price, deposit_add) = (PRICE, Amount::ZERO);
-    market.tx(name, TxBody::HolderUpdate { quota_bytes, price, accepting: true, deposit_add, deposit_take })
+    market.tx(
+        name,
+        TxBody::HolderUpdate {
+            quota_bytes,
+            price,
+            accepting: true,
+            profile: Profile::default(),
+            deposit_add,
+            deposit_take,
+        },
+    )
 }
 
 fn release(market: &Market, ordinal: u32) -> TxEnvelope {

@@ -7,8 +7,8 @@ use crate::oracle::{books, forecast};
 use crate::signing::Deal;
 use crate::stake::{accusation, double_vote};
 use holdfast_ledger::{
-    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, Standing, TxBody, TxEnvelope, Upgrade, admit,
-    check_block,
+    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, Profile, Standing, TxBody, TxEnvelope, Upgrade,
+    admit, check_block,
 };
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{Address, Amount, Bounded, ContractNo, Height, RoundNo, TimeMs, decode_exact};
@@ -146,7 +146,15 @@ impl Storm {
 
     fn join(&mut self, who: &str) -> TxEnvelope {
         let deposit = Amount::grains(self.rng.random_range(500_000_000..3_000_000_000));
-        self.finish(who, TxBody::HolderJoin { quota_bytes: 40 << 20, price: Amount::grains(5), deposit })
+        self.finish(
+            who,
+            TxBody::HolderJoin {
+                quota_bytes: 40 << 20,
+                price: Amount::grains(5),
+                profile: Profile::default(),
+                deposit,
+            },
+        )
     }
 
     fn update(&mut self, who: &str) -> TxEnvelope {
@@ -157,7 +165,14 @@ impl Storm {
         let accepting = self.rng.random_bool(0.9);
         self.finish(
             who,
-            TxBody::HolderUpdate { quota_bytes, price: Amount::grains(9), accepting, deposit_add, deposit_take },
+            TxBody::HolderUpdate {
+                quota_bytes,
+                price: Amount::grains(9),
+                accepting,
+                profile: Profile::default(),
+                deposit_add,
+                deposit_take,
+            },
         )
     }
 

@@ -10,7 +10,7 @@ use crate::wire::{
     Direction, FromParent, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, Signed, Ticket,
     read_frame_within,
 };
-use holdfast_ledger::statement::{Footprint, Quote};
+use holdfast_ledger::statement::{Footprint, Quote, path_digest};
 use holdfast_primitives::{Address, ChainId, TimeMs};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -112,7 +112,8 @@ impl CheckedOffer {
             return Err(OfferError::Excluded { holder });
         }
         let last_hop = footprint.last().map_or(*parent, |hop| hop.node);
-        check_quote(&quote, request, &holder, &last_hop, chain)?;
+        let path = path_digest(footprint.iter().map(|hop| &hop.node));
+        check_quote(&quote, request, &holder, &path, chain)?;
         check_footprint(&footprint, (&request.request, &request.owner, &holder), parent, &last_hop, chain)?;
         check_ticket(&ticket, request, &holder, &last_hop, chain, now)?;
         Ok(Self { quote, footprint, ticket })

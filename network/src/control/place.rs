@@ -12,7 +12,7 @@ use crate::wire::{
 };
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use holdfast_ledger::statement::Quote;
+use holdfast_ledger::statement::{Quote, path_digest};
 use holdfast_primitives::Address;
 use holdfast_primitives::limits::{BATCH_LOG2_MAX, BATCH_LOG2_MIN};
 use std::collections::HashMap;
@@ -109,11 +109,12 @@ async fn ask<P: ControlPolicy>(
     request: &Signed<PlacementRequest>,
     candidate: &Candidate<Arc<dyn Connection>>,
 ) -> Input {
-    let (wanted, me, chain) = (&request.statement, server.key.address(), server.policy.chain());
+    let (wanted, chain) = (&request.statement, server.policy.chain());
     let footprint = first_hop(&wanted.request, &wanted.owner, &candidate.holder, &server.key, &chain);
+    let path = path_digest(footprint.iter().map(|hop| &hop.node));
     let question = ToHolder::Quote(QuoteRequest { placement: request.clone(), footprint });
     match tokio::time::timeout(server.config.ask, exchange(server, candidate, &question)).await {
-        Ok(Some(FromHolder::Quoted(quote))) => match check_quote(&quote, wanted, &candidate.holder, &me, &chain) {
+        Ok(Some(FromHolder::Quoted(quote))) => match check_quote(&quote, wanted, &candidate.holder, &path, &chain) {
             Ok(()) => Input::Quoted(Box::new(quote)),
             Err(error) => {
                 tracing::debug!(holder = %candidate.holder, %error, "a bad quote");

@@ -10,8 +10,8 @@ use crate::wire::{
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use holdfast_ledger::statement::{Footprint, Quote};
-use holdfast_primitives::{Address, ChainId, TimeMs};
+use holdfast_ledger::statement::{Footprint, Quote, path_digest};
+use holdfast_primitives::{Address, ChainId, Digest, TimeMs};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt as _;
@@ -23,8 +23,8 @@ const QUESTIONS_AT_ONCE: usize = 8;
 /// Answers placement requests.
 #[async_trait]
 pub trait QuoteService: Send + Sync + 'static {
-    /// The holder's signed word for this request, or why it gives none. `last_hop` of the terms must be
-    /// [`CheckedQuoteRequest::last_hop`].
+    /// The holder's signed word for this request, or why it gives none. `path` of the terms must be
+    /// [`CheckedQuoteRequest::path`].
     async fn quote(&self, request: CheckedQuoteRequest) -> Result<Quote, QuoteRefusal>;
 }
 
@@ -32,7 +32,7 @@ pub trait QuoteService: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedQuoteRequest {
     placement: PlacementRequest,
-    last_hop: Address,
+    path: Digest,
 }
 
 /// Why a question is not worth an answer.
@@ -72,7 +72,8 @@ impl CheckedQuoteRequest {
         }
         check_path(&request.footprint, wanted, holder, parent, chain)?;
         request.placement.verify(chain).map_err(|_| QuoteRequestError::BadSignature { owner: wanted.owner })?;
-        Ok(Self { placement: request.placement.statement, last_hop: *parent })
+        let path = path_digest(request.footprint.iter().map(|hop| &hop.node));
+        Ok(Self { placement: request.placement.statement, path })
     }
 
     /// What the owner wants.
@@ -80,9 +81,9 @@ impl CheckedQuoteRequest {
         &self.placement
     }
 
-    /// The heavy node that the quote must name as its last hop.
-    pub fn last_hop(&self) -> Address {
-        self.last_hop
+    /// What the quote must say of the path.
+    pub fn path(&self) -> Digest {
+        self.path
     }
 }
 

@@ -3,7 +3,7 @@
 use super::signed::Statement;
 use crate::address::NodeAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
-use holdfast_primitives::{Address, Bounded, Purpose, RequestId, TimeMs};
+use holdfast_primitives::{Address, Bounded, GrantId, Purpose, RequestId, TimeMs};
 
 /// Batches that one capability names, at most.
 pub const CAPABILITY_BATCHES_MAX: usize = 1_024;
@@ -44,6 +44,8 @@ pub struct Ticket {
 /// An owner's permission to read its batches.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Capability {
+    /// Its name, by which its owner can take it back.
+    pub grant: GrantId,
     /// Whose batches.
     pub owner: Address,
     /// Who may read; the owner itself signs one for itself.

@@ -5,8 +5,8 @@ use super::signed::{Signed, Statement};
 use crate::address::NodeAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
 use holdfast_ledger::statement::{Footprint, Quote};
-use holdfast_primitives::limits::REGISTER_PLACEMENTS_MAX;
-use holdfast_primitives::{Address, Amount, Bounded, Purpose, RequestId, TimeMs};
+use holdfast_primitives::limits::{REGIONS_MAX, REGISTER_PLACEMENTS_MAX, TOPICS_MAX};
+use holdfast_primitives::{Address, Amount, Bounded, Purpose, RequestId, Tag, TimeMs};
 
 /// Holders that one request may ask for.
 pub const PLACEMENT_HOLDERS_MAX: usize = REGISTER_PLACEMENTS_MAX;
@@ -34,6 +34,16 @@ pub struct PlacementRequest {
     pub price_max: Amount,
     /// Holders that must not be offered.
     pub exclude: Bounded<Address, EXCLUDE_MAX>,
+    /// The only holders that may be offered; empty for any.
+    pub only: Bounded<Address, EXCLUDE_MAX>,
+    /// What the data is: holders whose disks are for one of these take it. Empty: holders whose disks are for anything.
+    pub topics: Bounded<Tag, TOPICS_MAX>,
+    /// Where it may lie; empty for anywhere.
+    pub regions: Bounded<Tag, REGIONS_MAX>,
+    /// Whether two holders of one operator count as one.
+    pub distinct_operators: bool,
+    /// Heavy nodes on the way to a holder, at most.
+    pub hops_max: u8,
     /// When nobody should answer any more.
     pub expires: TimeMs,
 }

@@ -105,6 +105,11 @@ pub fn placement(owner: u8, parent: u8, holders: u16) -> PlacementRequest {
         rounds: 100,
         price_max: Amount::grains(1_000),
         exclude: Bounded::empty(),
+        only: Bounded::empty(),
+        topics: Bounded::empty(),
+        regions: Bounded::empty(),
+        distinct_operators: false,
+        hops_max: 4,
         expires: TimeMs::new(START_MS + 600_000),
     }
 }
@@ -135,7 +140,7 @@ impl QuoteService for Quoter {
             batches_max: wanted.batches_per_holder,
             price: Amount::grains(self.price),
             rounds_max: wanted.rounds,
-            last_hop: request.last_hop(),
+            path: request.path(),
             expires: Height::new(1_000),
         };
         Ok(terms.sign(&self.key, &CHAIN))

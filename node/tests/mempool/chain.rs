@@ -1,9 +1,9 @@
 //! A chain of one validator in memory, with people who pay each other and holders who prove.
 
-use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
+use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, path_digest, receipt_payload};
 use holdfast_ledger::{
-    AdmittedTx, Genesis, GenesisValidator, NewBatch, NewSegment, Params, Pending, Phase, Placement, Proposer, Register,
-    SoundTx, State, Tx, TxBody, TxEnvelope, TxError, admit, build_block, sound,
+    AdmittedTx, Genesis, GenesisValidator, NewBatch, NewSegment, Params, Pending, Phase, Placement, Profile, Proposer,
+    Register, SoundTx, State, Tx, TxBody, TxEnvelope, TxError, admit, build_block, sound,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, HolderChallenge, ProofPart, RoundSeed, openings_digest};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
@@ -69,6 +69,7 @@ fn params() -> Params {
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
         block_bytes_max: BLOCK_BYTES_MAX as u32,
+        grid: Bounded::empty(),
     }
 }
 
@@ -147,7 +148,15 @@ impl Chain {
     pub fn proving(holders: &[&str]) -> Self {
         let mut chain = Self::new(Amount::hold(1_000));
         for holder in holders {
-            chain.run(holder, TxBody::HolderJoin { quota_bytes: 1 << 30, price: PRICE, deposit: Amount::hold(10) });
+            chain.run(
+                holder,
+                TxBody::HolderJoin {
+                    quota_bytes: 1 << 30,
+                    price: PRICE,
+                    profile: Profile::default(),
+                    deposit: Amount::hold(10),
+                },
+            );
         }
         for (ordinal, holder) in (0..).zip(holders) {
             let register = chain.registration(ordinal, holder);
@@ -184,7 +193,7 @@ impl Chain {
             batches_max: 1,
             price: PRICE,
             rounds_max: 100,
-            last_hop: walter,
+            path: path_digest([&walter]),
             expires,
         };
         let hop = |payload: &[u8]| FootprintHop {

@@ -171,6 +171,7 @@ fn params() -> Params {
         heartbeat_ms: 2_000,
         clock_drift_ms: 1_000,
         block_bytes_max: BLOCK_BYTES_MAX as u32,
+        grid: Bounded::empty(),
     }
 }
 

@@ -4,8 +4,8 @@ use crate::app::SimApp;
 use crate::batches;
 use crate::scene::{HOLDERS, PEOPLE, PRICE, Scene, address, key, validator_key, validator_vrf};
 use holdfast_consensus::sim::SimRng;
-use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
-use holdfast_ledger::{NewBatch, NewSegment, Placement, Register, Standing, State, Tx, TxBody, TxEnvelope};
+use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, path_digest, receipt_payload};
+use holdfast_ledger::{NewBatch, NewSegment, Placement, Profile, Register, Standing, State, Tx, TxBody, TxEnvelope};
 use holdfast_por::{ProofPart, openings_digest};
 use holdfast_primitives::{Amount, Bounded, Height, Purpose, RequestId, SecretKey, sha256};
 use std::sync::Arc;
@@ -107,7 +107,12 @@ impl Users {
 
     fn join(&mut self, app: &SimApp, state: &State) -> TxEnvelope {
         let who = *self.rng.pick(&HOLDERS).unwrap();
-        let body = TxBody::HolderJoin { quota_bytes: 1 << 30, price: PRICE, deposit: Amount::hold(10) };
+        let body = TxBody::HolderJoin {
+            quota_bytes: 1 << 30,
+            price: PRICE,
+            profile: Profile::default(),
+            deposit: Amount::hold(10),
+        };
         self.finish(app, state, who, body)
     }
 
@@ -117,6 +122,7 @@ impl Users {
             quota_bytes: 1 << 30,
             price: PRICE,
             accepting: self.rng.percent(90),
+            profile: Profile::default(),
             deposit_add: Amount::grains(self.rng.below(1_000)),
             deposit_take: Amount::grains(self.rng.below(1_000)),
         };
@@ -173,7 +179,7 @@ fn registration(state: &State, holder: usize) -> Register {
         batches_max: 1,
         price: PRICE,
         rounds_max: 100,
-        last_hop: heavy.address(),
+        path: path_digest([&heavy.address()]),
         expires,
     };
     let hop = |payload: &[u8]| FootprintHop {

@@ -1,9 +1,9 @@
 //! The shapes of the `market` namespace.
 
 use crate::text::{AddressText, GrainText, Hex32, Raw};
-use holdfast_ledger::{Contract, Frozen, Holder, Params, Slot};
+use holdfast_ledger::{Contract, Frozen, Holder, Params, Profile, Slot};
 use holdfast_por::ClassList;
-use holdfast_primitives::{AccountNo, Amount, ContractNo, Digest, HolderNo, NetworkPrefix, RoundNo, SegmentNo};
+use holdfast_primitives::{AccountNo, Amount, ContractNo, Digest, HolderNo, NetworkPrefix, RoundNo, SegmentNo, Tag};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::borrow::Cow;
@@ -65,6 +65,8 @@ pub struct HolderView {
     pub price: Amount,
     /// Whether it takes new batches.
     pub accepting: bool,
+    /// What it says of itself.
+    pub profile: ProfileView,
     /// Its deposit: bond and collateral.
     #[schemars(with = "GrainText")]
     pub deposit: Amount,
@@ -90,6 +92,24 @@ pub struct HolderView {
     pub fined: Amount,
     /// The record itself.
     pub raw: Raw<Holder>,
+}
+
+/// What a holder says of itself besides room and price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProfileView {
+    /// The longest term for which it binds itself, in rounds.
+    pub rounds_max: u32,
+    /// Where its disk is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub region: Option<Tag>,
+    /// Who runs it; when absent, the holder is its own operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub operator: Option<Tag>,
+    /// What its disk is for; empty for anything.
+    #[schemars(with = "Vec<String>")]
+    pub topics: Vec<Tag>,
 }
 
 /// One batch list of a holder.
@@ -256,6 +276,14 @@ impl PricingView {
     }
 }
 
+impl ProfileView {
+    /// Shows a profile.
+    pub fn of(profile: &Profile) -> Self {
+        let Profile { rounds_max, region, operator, topics } = profile.clone();
+        Self { rounds_max, region, operator, topics: topics.into_inner() }
+    }
+}
+
 impl HolderView {
     /// Shows a holder.
     pub fn of(number: HolderNo, holder: &Holder, address: AddressText, online: bool) -> Self {
@@ -267,6 +295,7 @@ impl HolderView {
             used_bytes: holder.used_bytes,
             price: holder.price,
             accepting: holder.accepting,
+            profile: ProfileView::of(&holder.profile),
             deposit: holder.deposit,
             locked: holder.locked,
             lists: holder.lists.iter().map(ListView::of).collect(),

@@ -1,9 +1,10 @@
 //! The shapes of the `tx` namespace.
 
+use crate::market::ProfileView;
 use crate::stake::UpgradeView;
-use crate::text::{AddressText, GrainText, Hex16, Hex32, Hex64, HexBytes, Raw};
+use crate::text::{AddressText, GrainText, Hex16, Hex32, Hex64, HexBytes, Raw, Time};
 use holdfast_ledger::{Placement, Register, SignedTx, TxBody};
-use holdfast_primitives::{Amount, ContractNo, Height, NetworkPrefix, RequestId, RoundNo, Signature, TxId};
+use holdfast_primitives::{Amount, ContractNo, GrantId, Height, NetworkPrefix, RequestId, RoundNo, Signature, TxId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,8 @@ pub enum TxBodyView {
         /// Asking price per MiB per round.
         #[schemars(with = "GrainText")]
         price: Amount,
+        /// What it says of itself.
+        profile: ProfileView,
         /// Deposit moved from the balance.
         #[schemars(with = "GrainText")]
         deposit: Amount,
@@ -102,6 +105,8 @@ pub enum TxBodyView {
         price: Amount,
         /// Whether new batches are taken.
         accepting: bool,
+        /// What it says of itself.
+        profile: ProfileView,
         /// Moved from the balance to the deposit.
         #[schemars(with = "GrainText")]
         deposit_add: Amount,
@@ -181,6 +186,14 @@ pub enum TxBodyView {
         #[schemars(with = "u64")]
         height: Height,
     },
+    /// Take back a permission to read.
+    Revoke {
+        /// Which.
+        #[schemars(with = "Hex16")]
+        grant: GrantId,
+        /// When it would have ended by itself.
+        until: Time,
+    },
     /// A validator is ready for another rule book.
     Ready {
         /// Which, and from when on.
@@ -229,6 +242,7 @@ pub(crate) const fn kind_of(body: &TxBody) -> &'static str {
         TxBody::Unbond { .. } => "unbond",
         TxBody::Unjail => "unjail",
         TxBody::Accuse { .. } => "accuse",
+        TxBody::Revoke { .. } => "revoke",
         TxBody::Ready { .. } => "ready",
     }
 }
@@ -264,16 +278,22 @@ impl TxBodyView {
             TxBody::Transfer { to, amount, memo } => {
                 Self::Transfer { to: AddressText::new(*to, prefix), amount: *amount, memo: HexBytes(memo.to_vec()) }
             }
-            TxBody::HolderJoin { quota_bytes, price, deposit } => {
-                Self::HolderJoin { quota_bytes: *quota_bytes, price: *price, deposit: *deposit }
-            }
-            TxBody::HolderUpdate { quota_bytes, price, accepting, deposit_add, deposit_take } => Self::HolderUpdate {
+            TxBody::HolderJoin { quota_bytes, price, profile, deposit } => Self::HolderJoin {
                 quota_bytes: *quota_bytes,
                 price: *price,
-                accepting: *accepting,
-                deposit_add: *deposit_add,
-                deposit_take: *deposit_take,
+                profile: ProfileView::of(profile),
+                deposit: *deposit,
             },
+            TxBody::HolderUpdate { quota_bytes, price, accepting, profile, deposit_add, deposit_take } => {
+                Self::HolderUpdate {
+                    quota_bytes: *quota_bytes,
+                    price: *price,
+                    accepting: *accepting,
+                    profile: ProfileView::of(profile),
+                    deposit_add: *deposit_add,
+                    deposit_take: *deposit_take,
+                }
+            }
             TxBody::Register(register) => Self::register(register, prefix),
             TxBody::Release { ordinals, catalog_head } => {
                 Self::Release { ordinals: ordinals.to_vec(), catalog_head: catalog_head.is_some() }
@@ -297,6 +317,7 @@ impl TxBodyView {
                 accused: AddressText::new(*misbehaviour.validator(), prefix),
                 height: misbehaviour.height(),
             },
+            TxBody::Revoke { revoked } => Self::Revoke { grant: revoked.grant, until: Time::of(revoked.until) },
             TxBody::Ready { upgrade } => Self::Ready { upgrade: UpgradeView::of(*upgrade) },
         }
     }

@@ -1,7 +1,7 @@
 //! Prices, against an oracle that tries every choice of holders.
 
 use crate::common::records;
-use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt};
+use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, path_digest};
 use holdfast_ledger::{NewBatch, NewSegment, Params, Placement, Register, Tx, TxBody};
 use holdfast_primitives::{Amount, Bounded, Height, HolderNo, NetworkPrefix, RequestId, SecretKey, Signature};
 use holdfast_rpc::AddressText;
@@ -138,7 +138,7 @@ fn placement(number: u32) -> Placement {
         batches_max: 7,
         price: Amount::grains(1),
         rounds_max: 1,
-        last_hop: records::validator().address(),
+        path: path_digest([&records::validator().address()]),
         expires: Height::new(9),
     };
     let hop = FootprintHop { node: records::validator().address(), signature: Signature::new([0; 64]) };

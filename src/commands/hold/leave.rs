@@ -155,6 +155,7 @@ async fn step(context: &Context, signer: &Signer, no_wait: bool) -> Result<Optio
             quota_bytes: holder.quota_bytes,
             price: holder.price,
             accepting: false,
+            profile: holder.raw.decode().map_err(Failure::other)?.profile,
             deposit_add: Amount::ZERO,
             deposit_take: take,
         };

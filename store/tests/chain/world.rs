@@ -1,9 +1,9 @@
 //! A chain of one validator to fill databases with: real blocks, real certificates, real rounds over a real vault.
 
-use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, receipt_payload};
+use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, hop_payloads, path_digest, receipt_payload};
 use holdfast_ledger::{
-    Applied, Event, Genesis, GenesisValidator, NewBatch, NewSegment, Params, Pending, Phase, Placement, Proposer,
-    Register, State, Tx, TxBody, TxEnvelope, admit, build_block, slot_evidence,
+    Applied, Event, Genesis, GenesisValidator, NewBatch, NewSegment, Params, Pending, Phase, Placement, Profile,
+    Proposer, Register, State, Tx, TxBody, TxEnvelope, admit, build_block, slot_evidence,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, HolderChallenge, ProofPart, RoundSeed, openings_digest, prove_part};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
@@ -69,6 +69,7 @@ fn params() -> Params {
         heartbeat_ms: 5_000,
         clock_drift_ms: 2_000,
         block_bytes_max: BLOCK_BYTES_MAX as u32,
+        grid: Bounded::empty(),
     }
 }
 
@@ -210,7 +211,12 @@ impl World {
     /// All holders join, and hold one segment of Alice's: one batch each, in the order of [`HOLDERS`].
     pub fn store(&mut self, db: &ChainDb, metas: &[BatchMeta; 3]) {
         let join = |name: &&str| {
-            let body = TxBody::HolderJoin { quota_bytes: 1 << 30, price: PRICE, deposit: Amount::hold(10) };
+            let body = TxBody::HolderJoin {
+                quota_bytes: 1 << 30,
+                price: PRICE,
+                profile: Profile::default(),
+                deposit: Amount::hold(10),
+            };
             self.tx(name, body)
         };
         let joins = HOLDERS.iter().map(join).collect();
@@ -242,7 +248,7 @@ impl World {
             batches_max: 10,
             price: PRICE,
             rounds_max: 100,
-            last_hop,
+            path: path_digest([&last_hop]),
             expires,
         };
         let unsigned = FootprintHop { node: last_hop, signature: key(WALTER).sign(Purpose::FootprintHop, chain, b"") };

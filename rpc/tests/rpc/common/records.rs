@@ -95,6 +95,7 @@ fn params() -> Params {
         heartbeat_ms: 1_000,
         clock_drift_ms: 500,
         block_bytes_max: 4 * 1024 * 1024,
+        grid: Bounded::empty(),
     }
 }
 
@@ -138,6 +139,7 @@ fn accounts() -> Vec<Account> {
         validator: (key.address() == validator().address()).then_some(ValidatorNo::new(0)),
         segments: 0,
         catalog_head: Bounded::empty(),
+        revoked: Bounded::empty(),
     };
     let mut of_owner = account(&owner(), Amount::grains(999_000_000_001), None);
     of_owner.sequence = 3;
@@ -158,6 +160,7 @@ fn holder_record(number: u32) -> Holder {
         used_bytes: 1 << 20,
         price: Amount::grains(1_000 + u64::from(number)),
         accepting: true,
+        profile: Default::default(),
         deposit: Amount::hold(20),
         locked: Amount::grains(5_000),
         lists: Bounded::new(vec![list(number)]).unwrap(),
