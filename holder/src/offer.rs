@@ -38,6 +38,10 @@ impl Offer {
         if !self.accepting {
             return Err(QuoteRefusal::NotAccepting);
         }
+        if !request.only.is_empty() && !request.only.contains(&holder) {
+            return Err(QuoteRefusal::NotNamed);
+        }
+        self.check_purpose(request)?;
         if !self.batch_classes.contains(&request.batch_log2) {
             return Err(QuoteRefusal::UnknownClass);
         }
@@ -63,5 +67,20 @@ impl Offer {
             path,
             expires,
         })
+    }
+
+    /// What the disk is for and where it is.
+    fn check_purpose(&self, request: &PlacementRequest) -> Result<(), QuoteRefusal> {
+        let Profile { region, topics, .. } = &self.profile;
+        let nobody_says = topics.is_empty() && request.topics.is_empty();
+        if !nobody_says && !topics.iter().any(|topic| request.topics.contains(topic)) {
+            return Err(QuoteRefusal::OtherTopic { topics: topics.clone() });
+        }
+        let here = region.as_ref().is_some_and(|region| request.regions.contains(region));
+        if request.regions.is_empty() || here {
+            Ok(())
+        } else {
+            Err(QuoteRefusal::OtherRegion { region: region.clone() })
+        }
     }
 }

@@ -8,7 +8,7 @@ use holdfast_primitives::{
     sha256_parts,
 };
 
-fn address(byte: u8) -> Address {
+const fn address(byte: u8) -> Address {
     Address::new([byte; 32])
 }
 
@@ -104,8 +104,8 @@ fn chain_id_and_state_root_of_one_genesis_never_change() {
     assert_eq!(
         [state.chain().chain.to_string(), state.root().to_string()],
         [
-            "6cca113e70ec9941f64465c638419849b496ad0146fe820402e11ff50b45ec7e",
-            "48d8e3f6b82c37fb82c9ea669cd8c34c798186a52c1abf5e081b8b232a43267b"
+            "504245483c52a9c076d911fdff3d541b9aad69e3c730dc88e9953eeb4c863646",
+            "52dab27f724669fed2b0e777605b3b01feb83de6f51c5ba1730436d3b105777a"
         ]
     );
 }
@@ -202,6 +202,14 @@ const PRICES: &[Row] = &[
     (
         |genesis| genesis.params.declare_fine_percent = 255,
         GenesisError::Percent { what: "declare_fine_percent", found: 255 },
+    ),
+    (
+        |genesis| genesis.params.grid = Bounded::new(vec![address(2), address(1)]).unwrap(),
+        GenesisError::GridOrder { at: address(1) },
+    ),
+    (
+        |genesis| genesis.params.grid = Bounded::new(vec![address(1), address(1)]).unwrap(),
+        GenesisError::GridOrder { at: address(1) },
     ),
     (|genesis| genesis.params.slash_bps = 10_001, GenesisError::Slash { found: 10_001 }),
 ];

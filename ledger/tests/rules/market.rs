@@ -115,7 +115,10 @@ impl Market {
     }
 
     pub fn with(params: Params) -> Self {
-        let genesis = genesis(params);
+        Self::begun_with(genesis(params))
+    }
+
+    pub fn begun_with(genesis: Genesis) -> Self {
         let state = State::genesis(&genesis).unwrap();
         let disk = Disk::of_genesis(&state);
         Self { genesis, state, parent: BlockHash::ZERO, time: START_MS, vault: Vault::default(), disk }

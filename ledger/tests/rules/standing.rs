@@ -1,9 +1,12 @@
 //! What only the state can tell: one breaker per rule, in the order of the rules.
 
-use crate::market::{Market, PRICE, STAKE, address};
+use crate::market::{BLOCK_MS, Market, PRICE, STAKE, address, params};
 use crate::signing::Deal;
-use holdfast_ledger::{Profile, Tx, TxBody, TxEnvelope};
-use holdfast_primitives::{Amount, Bounded, ContractNo, RoundNo};
+use holdfast_ledger::{Params, Profile, Revoked, Tx, TxBody, TxEnvelope};
+use holdfast_primitives::limits::REVOKED_MAX;
+use holdfast_primitives::{Amount, Bounded, ContractNo, GrantId, RoundNo, TimeMs};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 pub type Breaker = (&'static str, fn(&mut Market) -> TxEnvelope);
 
@@ -27,6 +30,27 @@ pub const BREAKERS: &[Breaker] = &[
     ("not_a_holder", |market| {
         market.freeze_and_seed();
         stolen_proof(market, "bob")
+    }),
+    ("not_admitted", |market| {
+        close_grid(market);
+        market.join("bob")
+    }),
+    ("not_admitted", |market| {
+        close_grid(market);
+        market.register("bob", 20, 1, &["carol", "dave", "erin"].map(Deal::with))
+    }),
+    ("grant_over", |market| revoke(market, 1, market.time)),
+    ("grant_revoked", |market| {
+        let first = revoke(market, 1, market.time + DAY_MS);
+        market.block(vec![first]);
+        revoke(market, 1, market.time + 2 * DAY_MS)
+    }),
+    ("revoked_full", |market| {
+        for grant in 0..REVOKED_MAX as u8 {
+            let one = revoke(market, grant, market.time + DAY_MS);
+            market.block(vec![one]);
+        }
+        revoke(market, REVOKED_MAX as u8, market.time + DAY_MS)
     }),
     ("quota_below_used", |market| update(market, "carol", (2 << 20) - 1, Amount::ZERO)),
     ("deposit_not_free", |market| {
@@ -198,6 +222,52 @@ fn a_sender_cannot_spend_what_its_waiting_transactions_take() {
     let second = TxEnvelope::bare(market.sign("bob", tx));
     let error = holdfast_ledger::admit(&market.state, second, &after).unwrap_err();
     assert_eq!(error.code(), "balance_too_low");
+}
+
+#[test]
+fn a_private_grid_takes_its_members_and_lets_everybody_pay() {
+    let mut market = Market::stored();
+    close_grid(&mut market);
+    let register = market.register("alice", 20, 1, &["carol", "dave", "erin"].map(Deal::with));
+    market.block(vec![register]);
+    assert_eq!(market.state.segments(), 3, "a member stores");
+    let transfer = market.transfer("bob", "alice", 1);
+    market.block(vec![transfer]);
+}
+
+#[test]
+fn a_grant_that_was_taken_back_is_remembered_until_it_would_have_ended() {
+    let mut market = Market::stored();
+    let until = market.time + 3 * BLOCK_MS;
+    let short = revoke(&market, 1, until);
+    market.block(vec![short]);
+    let long = revoke(&market, 2, until + DAY_MS);
+    market.block(vec![long]);
+    assert_eq!(revoked(&market), [1, 2]);
+    while market.time < until {
+        market.block(Vec::new());
+    }
+    let third = revoke(&market, 3, market.time + DAY_MS / 2);
+    market.block(vec![third]);
+    assert_eq!(revoked(&market), [3, 2], "in order of their ends, without what is over");
+    assert_eq!(market.reloaded().root(), market.state.root());
+}
+
+fn revoked(market: &Market) -> Vec<u8> {
+    let (_, alice) = market.state.account_by_address(&address("alice")).unwrap();
+    alice.revoked.iter().map(|revoked| revoked.grant.as_bytes()[0]).collect()
+}
+
+/// The stored market on a grid of Alice and her holders.
+fn close_grid(market: &mut Market) {
+    let mut grid = ["alice", "carol", "dave", "erin", "frank"].map(address);
+    grid.sort();
+    *market = Market::stored_with(Params { grid: Bounded::new(grid.to_vec()).unwrap(), ..params() });
+}
+
+fn revoke(market: &Market, grant: u8, until: u64) -> TxEnvelope {
+    let revoked = Revoked { grant: GrantId::new([grant; 16]), until: TimeMs::new(until) };
+    market.tx("alice", TxBody::Revoke { revoked })
 }
 
 fn altered(market: &Market, name: &str, change: impl FnOnce(&mut Tx)) -> TxEnvelope {

@@ -89,6 +89,20 @@ pub enum QuoteRefusal {
     Silent,
     /// Answered with a quote that does not fit the request (counted by the heavy node).
     BadQuote,
+    /// Its disk is for other things: it fits when its topics and the request's have one in common, or neither names any.
+    OtherTopic {
+        /// What its disk is for; empty for anything that has no topic.
+        topics: Bounded<Tag, TOPICS_MAX>,
+    },
+    /// Is elsewhere.
+    OtherRegion {
+        /// Where it is, if it says so.
+        region: Option<Tag>,
+    },
+    /// Is not among the holders that the owner names.
+    NotNamed,
+    /// Another holder of its operator was offered already (counted by the heavy node).
+    SameOperator,
 }
 
 /// A holder that would do: streamed to the owner as it is found.
@@ -144,6 +158,14 @@ pub enum RefusalKind {
     Silent = 8,
     /// See [`QuoteRefusal::BadQuote`].
     BadQuote = 9,
+    /// See [`QuoteRefusal::OtherTopic`].
+    OtherTopic = 10,
+    /// See [`QuoteRefusal::OtherRegion`].
+    OtherRegion = 11,
+    /// See [`QuoteRefusal::NotNamed`].
+    NotNamed = 12,
+    /// See [`QuoteRefusal::SameOperator`].
+    SameOperator = 13,
 }
 
 impl Offered {
@@ -167,13 +189,17 @@ impl QuoteRefusal {
             Self::Failed => RefusalKind::Failed,
             Self::Silent => RefusalKind::Silent,
             Self::BadQuote => RefusalKind::BadQuote,
+            Self::OtherTopic { .. } => RefusalKind::OtherTopic,
+            Self::OtherRegion { .. } => RefusalKind::OtherRegion,
+            Self::NotNamed => RefusalKind::NotNamed,
+            Self::SameOperator => RefusalKind::SameOperator,
         }
     }
 }
 
 impl RefusalKind {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::NotAccepting,
         Self::NoRoom,
         Self::TooDear,
@@ -184,6 +210,10 @@ impl RefusalKind {
         Self::Failed,
         Self::Silent,
         Self::BadQuote,
+        Self::OtherTopic,
+        Self::OtherRegion,
+        Self::NotNamed,
+        Self::SameOperator,
     ];
 }
 

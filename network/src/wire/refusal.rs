@@ -77,6 +77,8 @@ pub enum RefusalCode {
     NoRoom = 51,
     /// The batch was stored, but is damaged on disk.
     Damaged = 52,
+    /// The capability was taken back by its owner.
+    Revoked = 53,
 }
 
 impl Refusal {

@@ -15,8 +15,8 @@ use std::sync::{Mutex, RwLock};
 pub(crate) const CHAIN_SEAL: Seal = Seal {
     magic: *b"hf-chain",
     version: FORMAT_VERSION,
-    // Versions 1 and 2 lack fields that the state root hashes: no migration could keep a chain's headers true.
-    oldest: 3,
+    // Versions 1 to 3 lack fields that the state root hashes: no migration could keep a chain's headers true.
+    oldest: 4,
     payload_max: ChainId::BYTES,
 };
 

@@ -12,7 +12,7 @@ use holdfast_primitives::{
 };
 
 /// The version of this schema. A database of another one is refused, unless it can be migrated on open.
-pub(crate) const FORMAT_VERSION: u32 = 3;
+pub(crate) const FORMAT_VERSION: u32 = 4;
 /// Bytes of any one value, at most; what is longer was not written by us.
 pub(crate) const VALUE_BYTES_MAX: usize = 2 * BLOCK_BYTES_MAX;
 

@@ -50,7 +50,7 @@ fn the_format_file_names_the_chain() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::new();
     drop(ChainDb::open(directory.path(), &world.genesis).unwrap());
-    let mut expected = b"hf-chain\x03\0\0\0\x20\0\0\0".to_vec();
+    let mut expected = b"hf-chain\x04\0\0\0\x20\0\0\0".to_vec();
     expected.extend_from_slice(world.genesis.chain_id().as_bytes());
     let seal = sha256(&expected);
     expected.extend_from_slice(&seal);
