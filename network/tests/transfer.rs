@@ -61,6 +61,7 @@ impl Stage {
             access,
             config: TransferClientConfig { streams: 4, range_leaves: 128, ..TransferClientConfig::default() },
             retry: RetryPolicy::default(),
+            introducer: None,
         }
     }
 }
