@@ -10,6 +10,7 @@
 mod client;
 mod config;
 mod error;
+mod introduce;
 mod offers;
 mod online;
 mod place;

@@ -1,4 +1,5 @@
-//! A network in memory, for tests of the protocols: seeded latency, loss of connections, partitions, half-open ends.
+//! A network in memory, for tests of the protocols: seeded latency, loss of connections, partitions, half-open ends,
+//! crashes, and nodes that only relays reach.
 //!
 //! It obeys the runtime's clock, so under a paused clock hours pass in milliseconds and every run with the same seed is
 //! the same. It is as unforgiving as the real one: a stream is seen once something is written to it, closing a
@@ -7,6 +8,7 @@
 mod endpoint;
 mod link;
 mod pipe;
+mod relays;
 
 pub use endpoint::MemoryEndpoint;
 
@@ -57,10 +59,14 @@ struct State {
     cuts: BTreeMap<(Address, Address), u64>,
     /// Bytes written so far, by sender and receiver.
     written: BTreeMap<(Address, Address), u64>,
+    /// Relays that do not run.
+    relays_stopped: BTreeSet<String>,
 }
 
 struct Node {
     ip: IpAddr,
+    /// The relays behind which it sits, its home first; none for a node that is dialled directly.
+    relays: Vec<String>,
     knocking: mpsc::UnboundedSender<MemoryIncoming>,
 }
 
@@ -85,6 +91,7 @@ impl MemoryNetwork {
             partitions: BTreeSet::new(),
             cuts: BTreeMap::new(),
             written: BTreeMap::new(),
+            relays_stopped: BTreeSet::new(),
         };
         Self { shared: Arc::new(Shared { conditions, state: Mutex::new(state) }) }
     }
@@ -96,9 +103,29 @@ impl MemoryNetwork {
 
     /// The same, with an address that others see.
     pub fn endpoint_at(&self, id: Address, ip: IpAddr) -> MemoryEndpoint {
+        self.settle(id, ip, Vec::new())
+    }
+
+    fn settle(&self, id: Address, ip: IpAddr, relays: Vec<String>) -> MemoryEndpoint {
         let (knocking, knocks) = mpsc::unbounded_channel();
-        self.shared.lock().nodes.insert(id, Node { ip, knocking });
+        self.shared.lock().nodes.insert(id, Node { ip, relays, knocking });
         MemoryEndpoint::new(self.shared.clone(), id, knocks)
+    }
+
+    /// Ends a node as a power cut does: nothing passes on its connections any more, their other ends notice after the idle
+    /// time, and nobody answers there until another endpoint takes the identity. What ran on the node is for the caller to
+    /// end, afterwards.
+    pub fn crash(&self, id: Address) {
+        let links = {
+            let mut state = self.shared.lock();
+            state.nodes.remove(&id);
+            let links: Vec<Arc<Link>> = state.links.iter().filter_map(Weak::upgrade).collect();
+            let (gone, left): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.has_end(id));
+            // Nothing heals them any more.
+            state.links = left.iter().map(Arc::downgrade).collect();
+            gone
+        };
+        links.iter().for_each(|link| link.clone().partition(self.shared.conditions.idle));
     }
 
     /// From now on nothing passes between two nodes; connections end after the idle time.
@@ -159,6 +186,11 @@ impl Shared {
         let mut state = self.lock();
         state.links.retain(|link| link.strong_count() > 0);
         state.links.iter().filter_map(Weak::upgrade).filter(|link| link.joins(one, other)).collect()
+    }
+
+    fn links_via(&self, relay: &str) -> Vec<Arc<Link>> {
+        let state = self.lock();
+        state.links.iter().filter_map(Weak::upgrade).filter(|link| link.goes_via(relay)).collect()
     }
 
     /// Counts bytes under way; tells whether the connection must be cut now.

@@ -73,6 +73,7 @@ impl Link {
             access: Access::Write { ticket },
             config: TransferClientConfig::default(),
             retry: RetryPolicy::default(),
+            introducer: None,
         }
     }
 

@@ -39,15 +39,17 @@ impl MemoryEndpoint {
         }
     }
 
-    async fn dial(&self, to: Address, protocol: Protocol) -> Result<MemoryConnection, TransportError> {
+    async fn dial(&self, at: &NodeAddr, protocol: Protocol) -> Result<MemoryConnection, TransportError> {
+        let to = at.id;
         let unreachable = |reason: &str| TransportError::Unreachable { peer: to, reason: reason.to_owned() };
         tokio::time::sleep(self.shared.latency()).await;
-        if self.shared.is_partitioned(self.id, to) {
+        let via = self.shared.way_to(at);
+        if self.shared.is_partitioned(self.id, to) || via.is_none() {
             std::future::pending::<()>().await;
         }
         let (admitted, answer) = oneshot::channel();
         let connection = {
-            let [ours, theirs] = Link::join(self.shared.clone(), [self.id, to], protocol);
+            let [ours, theirs] = Link::join(self.shared.clone(), [self.id, to], via.flatten(), protocol);
             let state = self.shared.lock();
             let ip = state.nodes.get(&self.id).map(|node| node.ip).ok_or(TransportError::EndpointClosed)?;
             let node = state.nodes.get(&to).ok_or_else(|| unreachable("nobody of that name"))?;
@@ -70,12 +72,15 @@ impl Endpoint for MemoryEndpoint {
 
     fn addr(&self) -> NodeAddr {
         let observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
-        NodeAddr::new(self.id, observed.iter().copied().collect(), None).expect("one address is within the limit")
+        let home = self.shared.home_of(&self.id);
+        let direct = observed.iter().copied().filter(|_| home.is_none()).collect();
+        NodeAddr::new(self.id, direct, home.as_deref())
+            .expect("one address is within the limit, and a relay's name is short")
     }
 
     async fn connect(&self, to: &NodeAddr, protocol: Protocol) -> Result<Arc<dyn Connection>, TransportError> {
         let after = self.shared.conditions.connect_timeout;
-        let dialled = tokio::time::timeout(after, self.dial(to.id, protocol));
+        let dialled = tokio::time::timeout(after, self.dial(to, protocol));
         let connection = tokio::select! {
             () = self.closed.cancelled() => return Err(TransportError::EndpointClosed),
             dialled = dialled => dialled.map_err(|_| TransportError::TimedOut { peer: to.id, after })??,

@@ -17,6 +17,8 @@ pub(super) type Side = usize;
 pub(super) struct Link {
     pub(super) shared: Arc<Shared>,
     ends: [Address; 2],
+    /// The relay through which everything goes, if not directly.
+    via: Option<String>,
     state: Mutex<LinkState>,
     /// Per end: why it has ended, once it has.
     views: [watch::Sender<Option<CloseReason>>; 2],
@@ -42,12 +44,18 @@ pub(super) struct MemoryConnection {
 
 impl Link {
     /// Joins a dialler and a listener.
-    pub(super) fn join(shared: Arc<Shared>, ends: [Address; 2], protocol: Protocol) -> [MemoryConnection; 2] {
+    pub(super) fn join(
+        shared: Arc<Shared>,
+        ends: [Address; 2],
+        via: Option<String>,
+        protocol: Protocol,
+    ) -> [MemoryConnection; 2] {
         let (to_dialler, from_listener) = mpsc::unbounded_channel();
         let (to_listener, from_dialler) = mpsc::unbounded_channel();
         let link = Arc::new(Self {
             shared: shared.clone(),
             ends,
+            via,
             state: Mutex::default(),
             views: [watch::Sender::new(None), watch::Sender::new(None)],
             opened: [to_dialler, to_listener],
@@ -64,6 +72,14 @@ impl Link {
 
     pub(super) fn joins(&self, one: Address, other: Address) -> bool {
         self.ends == [one, other] || self.ends == [other, one]
+    }
+
+    pub(super) fn has_end(&self, id: Address) -> bool {
+        self.ends.contains(&id)
+    }
+
+    pub(super) fn goes_via(&self, relay: &str) -> bool {
+        self.via.as_deref() == Some(relay)
     }
 
     /// Why this end has ended, if it has.
@@ -174,11 +190,15 @@ impl Connection for MemoryConnection {
     }
 
     fn path_kind(&self) -> PathKind {
-        if self.link.ended(self.side).is_some() { PathKind::Unknown } else { PathKind::Direct }
+        match (self.link.ended(self.side), &self.link.via) {
+            (Some(_), _) => PathKind::Unknown,
+            (None, Some(_)) => PathKind::Relayed,
+            (None, None) => PathKind::Direct,
+        }
     }
 
     fn observed_addr(&self) -> Option<SocketAddr> {
-        self.link.shared.seen_at(&self.remote_id())
+        self.link.via.is_none().then(|| self.link.shared.seen_at(&self.remote_id()))?
     }
 
     async fn wait_direct(&self, _patience: Duration) -> PathKind {

@@ -12,8 +12,6 @@ use std::time::Duration;
 const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// Streams that a peer may have open towards us on one connection.
 const STREAMS_MAX: u32 = 32;
-/// Silence after which a connection counts as lost. Keep-alives are sent every five seconds.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// Settings of a [`QuicEndpoint`](crate::quic::QuicEndpoint).
 #[derive(Clone, Debug)]
@@ -34,6 +32,8 @@ pub struct QuicConfig {
     pub port_mapping: bool,
     /// How long dialling may take.
     pub connect_timeout: Duration,
+    /// Silence after which a connection counts as lost. Keep-alives are sent every five seconds, so what is idle needs more.
+    pub idle: Duration,
     /// After so long without the home relay the endpoint is rebuilt, once nothing depends on it.
     pub relay_patience: Duration,
 }
@@ -50,6 +50,7 @@ impl QuicConfig {
             relay_only: false,
             port_mapping: true,
             connect_timeout: Duration::from_secs(15),
+            idle: Duration::from_secs(30),
             relay_patience: Duration::from_secs(60),
         }
     }
@@ -74,7 +75,7 @@ impl QuicConfig {
         let mut builder = iroh::Endpoint::builder(presets::Minimal)
             .secret_key(iroh::SecretKey::from_bytes(&self.secret.to_seed()))
             .alpns(self.accept.iter().map(|protocol| protocol.alpn().to_vec()).collect())
-            .transport_config(transport_config())
+            .transport_config(transport_config(self.idle)?)
             .net_report_config(net_report_config())
             .relay_mode(self.relay_mode()?);
         if !self.port_mapping {
@@ -102,20 +103,21 @@ impl QuicConfig {
 }
 
 /// Address discovery over QUIC needs the relay's certificate, so it is asked of https relays only.
-fn relay_config(url: &str) -> Result<RelayConfig, TransportError> {
+pub(super) fn relay_config(url: &str) -> Result<RelayConfig, TransportError> {
     let parsed: RelayUrl = url.parse().map_err(|error| bind_error(&format!("relay {url:?}: {error}")))?;
     let discovery = (parsed.scheme() == "https").then(Default::default);
     Ok(RelayConfig::new(parsed, discovery))
 }
 
-fn transport_config() -> QuicTransportConfig {
-    QuicTransportConfig::builder()
+fn transport_config(idle: Duration) -> Result<QuicTransportConfig, TransportError> {
+    let idle = idle.try_into().map_err(|error| bind_error(&format!("idle time {idle:?}: {error}")))?;
+    Ok(QuicTransportConfig::builder()
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
         .datagram_receive_buffer_size(None)
-        .max_idle_timeout(Some(IDLE.try_into().expect("half a minute in milliseconds fits a QUIC integer")))
-        .build()
+        .max_idle_timeout(Some(idle))
+        .build())
 }
 
 fn net_report_config() -> NetReportConfig {

@@ -1,7 +1,7 @@
 //! Looks after the home relay. An endpoint that has lost it for long cannot be found any more, and sometimes only a
-//! fresh one gets through again.
+//! fresh one gets through again. Where there are backups, one of them becomes the home relay before that.
 
-use super::config::QuicConfig;
+use super::config::{QuicConfig, relay_config};
 use super::endpoint::{Shared, bind_iroh};
 use iroh::Watcher as _;
 use std::net::SocketAddr;
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// How often the home relay is looked at, at least; a shorter patience looks more often.
 const PERIOD_MAX: Duration = Duration::from_secs(5);
+/// The same where there is a backup to move to.
+const PERIOD_WITH_BACKUP_MAX: Duration = Duration::from_secs(2);
 /// Live connections hold a rebuild back so many times the patience: a direct transfer outlives its relay.
 const HELD_BACK_MAX: u32 = 10;
 
@@ -21,7 +23,9 @@ const HELD_BACK_MAX: u32 = 10;
 pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
     let mut lost_since: Option<Instant> = None;
     let mut patience = shared.config.relay_patience;
-    let period = PERIOD_MAX.min(shared.config.relay_patience / 4);
+    let has_backup = shared.config.relays.len() > 1;
+    let longest = if has_backup { PERIOD_WITH_BACKUP_MAX } else { PERIOD_MAX };
+    let period = longest.min(shared.config.relay_patience / 4);
     let mut sockets = Vec::new();
     loop {
         tokio::select! {
@@ -37,6 +41,9 @@ pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
             continue;
         }
         let gone = lost_since.get_or_insert_with(Instant::now).elapsed();
+        if has_backup {
+            compare_relays(&shared.config, &endpoint).await;
+        }
         if is_due(gone, patience, shared.connections()) {
             tracing::warn!(?gone, "the home relay is gone: rebuilding the endpoint");
             (sockets, lost_since) = (endpoint.bound_sockets(), None);
@@ -47,6 +54,14 @@ pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
             drop(endpoint);
             build_again(&shared, &sockets).await;
         }
+    }
+}
+
+/// Has the endpoint measure its relays now, and take the best that answers for its home; left alone it does so every
+/// twenty seconds or so. It measures whenever its list of relays is touched.
+async fn compare_relays(config: &QuicConfig, endpoint: &iroh::Endpoint) {
+    if let Some(relay) = config.relays.first().and_then(|url| relay_config(url).ok()) {
+        endpoint.insert_relay(relay.url.clone(), relay.into()).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The client of the transfer protocol: opens a session, asks for receipts, reads slices.
 
 use super::error::TransferError;
+use super::meter::Meter;
 use super::pace::Pace;
 use super::range::{RawRange, cut, read_range};
 use crate::address::NodeAddr;
@@ -41,6 +42,8 @@ pub struct TransferClientConfig {
     pub wait_direct: Duration,
     /// Whether the transfer may go through a relay.
     pub allow_relayed: bool,
+    /// Counts what travels, by path. A clone of these settings shares it.
+    pub meter: Arc<Meter>,
 }
 
 /// A session with a holder. Dropping it ends it; [`TransferClient::close`] says goodbye.
@@ -63,6 +66,7 @@ impl Default for TransferClientConfig {
             pace: Pace::default(),
             wait_direct: Duration::from_secs(3),
             allow_relayed: true,
+            meter: Arc::default(),
         }
     }
 }
@@ -112,6 +116,11 @@ impl TransferClient {
     /// How bytes travel right now.
     pub fn path_kind(&self) -> PathKind {
         self.connection.path_kind()
+    }
+
+    /// What has travelled so far, by path; of all sessions that were given the same meter.
+    pub fn meter(&self) -> &Meter {
+        &self.config.meter
     }
 
     /// Asks for the holder's word that all batches of a placement lie on its disk, and checks its signature.
@@ -187,7 +196,11 @@ impl TransferClient {
         meta: &BatchMeta,
         run: (u32, u32),
     ) -> Result<RawRange, TransferError> {
+        let before = self.path_kind();
         let read = read_range(&mut stream.recv, meta, run, &self.config.pace).await;
+        if let Ok(range) = &read {
+            self.config.meter.note(before, &*self.connection, range.bytes());
+        }
         read.map_err(|source| TransferError::Stream { holder: self.holder, source })
     }
 

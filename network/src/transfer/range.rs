@@ -44,6 +44,11 @@ pub(super) async fn write_range(
 }
 
 impl RawRange {
+    /// How many bytes it came in.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.siblings.len() + self.leaves.len()) as u64
+    }
+
     /// The leaves, if they are the batch's leaves from `first` on. Hashing runs on a blocking thread.
     pub(super) async fn verify(self, meta: BatchMeta, first: u32) -> Result<Bytes, RangeError> {
         let leaves = self.leaves.clone();

@@ -4,6 +4,7 @@ use super::Progress;
 use super::client::{TransferClient, TransferClientConfig};
 use super::download::Download;
 use super::error::TransferError;
+use super::introducer::{Introducer, Way};
 use super::source::UploadSource;
 use crate::address::NodeAddr;
 use crate::transport::Endpoint;
@@ -40,6 +41,8 @@ pub struct Resuming {
     pub config: TransferClientConfig,
     /// When to give up.
     pub retry: RetryPolicy,
+    /// Who is asked where the holder is while dialling it brings nothing; nobody, if none.
+    pub introducer: Option<Arc<dyn Introducer>>,
 }
 
 impl Default for RetryPolicy {
@@ -59,13 +62,14 @@ impl Resuming {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<TransferClient, TransferError> {
         let done = AtomicU64::new(0);
+        let mut way = self.way();
         let mut patience = Patience::new(self.retry);
         loop {
             let watch = |now: Progress| {
                 done.fetch_max(now.done_bytes, Ordering::Relaxed);
                 progress(now);
             };
-            let error = match self.connect().await {
+            let error = match way.connect().await {
                 Ok(client) => match client.upload(source.clone(), &watch).await {
                     Ok(()) => return Ok(client),
                     Err(error) => error,
@@ -85,9 +89,10 @@ impl Resuming {
         download: &mut Download,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), TransferError> {
+        let mut way = self.way();
         let mut patience = Patience::new(self.retry);
         loop {
-            let error = match self.connect().await {
+            let error = match way.connect().await {
                 Ok(client) => match client.fetch(download, progress).await {
                     Ok(()) => {
                         client.close().await;
@@ -103,8 +108,19 @@ impl Resuming {
 
     /// Opens a session.
     pub async fn connect(&self) -> Result<TransferClient, TransferError> {
-        let (access, config) = (self.access.clone(), self.config.clone());
-        TransferClient::connect(&*self.endpoint, &self.holder, self.chain, access, config).await
+        self.way().connect().await
+    }
+
+    fn way(&self) -> Way {
+        Way {
+            endpoint: Arc::clone(&self.endpoint),
+            chain: self.chain,
+            config: self.config.clone(),
+            introducer: self.introducer.clone(),
+            addr: self.holder.clone(),
+            access: self.access.clone(),
+            is_known: false,
+        }
     }
 }
 

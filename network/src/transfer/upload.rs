@@ -87,7 +87,12 @@ impl TransferClient {
         proof: &RangeProof,
         (first_leaf, count): (u32, u32),
     ) -> Result<(), TransferError> {
+        let before = self.path_kind();
         let written = write_range(&mut stream.send, proof, leaves, &self.config.pace).await;
+        if written.is_ok() {
+            let bytes = proof.as_bytes().len() + leaves.len();
+            self.config.meter.note(before, &*self.connection, bytes as u64);
+        }
         // A holder that refuses stops reading: its words are worth more than the broken pipe.
         let within = if written.is_ok() { self.config.answer } else { self.config.header };
         match (self.answer(stream, within).await, written) {

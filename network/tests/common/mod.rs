@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "every test file takes what it needs")]
 
+pub mod blows;
+pub mod tap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_ledger::statement::{Quote, QuoteTerms, Receipt, receipt_payload};

@@ -1,0 +1,124 @@
+//! Who may write, who may read, and what each is told who may not.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn tickets_that_do_not_hold_are_refused_with_their_code() {
+    let stage = Stage::new();
+    let signed = |ticket: Ticket, by: u8| Access::Write { ticket: Signed::new(ticket, &key(by), &CHAIN) };
+    let cases = [
+        (signed(Ticket { client: id(FRIEND), ..ticket() }, HEAVY), RefusalCode::Foreign),
+        (signed(Ticket { holder: id(FRIEND), ..ticket() }, HEAVY), RefusalCode::Foreign),
+        (signed(Ticket { direction: Direction::Read, ..ticket() }, HEAVY), RefusalCode::WrongDirection),
+        (signed(Ticket { expires: TimeMs::new(START_MS), ..ticket() }, HEAVY), RefusalCode::Expired),
+        (signed(Ticket { issuer: id(9), ..ticket() }, 9), RefusalCode::UntrustedIssuer),
+        (signed(ticket(), 9), RefusalCode::BadSignature),
+        (
+            Access::Write { ticket: Signed::new(ticket(), &key(HEAVY), &ChainId::new([1; 32])) },
+            RefusalCode::BadSignature,
+        ),
+    ];
+    for (access, expected) in cases {
+        let error = stage.connect(access).await.err().unwrap();
+        assert_eq!(code(&error), expected, "{error}");
+    }
+    let (other, config) = (ChainId::new([1; 32]), TransferClientConfig::default());
+    let connected = TransferClient::connect(&*stage.owner, &bare(HOLDER), other, write(), config).await;
+    assert_eq!(code(&connected.err().unwrap()), RefusalCode::WrongChain);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thief_with_a_copied_ticket_or_capability_is_foreign() {
+    let stage = Stage::new();
+    let thief = stage.network.endpoint(id(9));
+    assert_eq!(code(&connect(&thief, write()).await.err().unwrap()), RefusalCode::Foreign);
+    assert_eq!(code(&connect(&thief, read(capability())).await.err().unwrap()), RefusalCode::Foreign);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_presented_again_gives_no_new_bytes() {
+    let stage = Stage::new();
+    let small = Ticket { bytes_max: MIB, ..ticket() };
+    let access = Access::Write { ticket: Signed::new(small, &key(HEAVY), &CHAIN) };
+    let client = stage.connect(access.clone()).await.unwrap();
+    client.upload(Arc::new(batch(1, 20).1), &quiet).await.unwrap();
+    client.close().await;
+    let again = stage.connect(access.clone()).await.unwrap();
+    let error = again.upload(Arc::new(batch(2, 20).1), &quiet).await.unwrap_err();
+    assert_eq!(code(&error), RefusalCode::TicketSpent);
+    again.close().await;
+    let again = stage.connect(access).await.unwrap();
+    again.upload(Arc::new(batch(1, 20).1), &quiet).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_that_were_not_quoted_for_are_refused() {
+    let stage = Stage::new();
+    let client = stage.connect(write()).await.unwrap();
+    let error = client.upload(Arc::new(batch(1, 21).1), &quiet).await.unwrap_err();
+    assert_eq!(code(&error), RefusalCode::BadBatch);
+    let other = Ticket { request: RequestId::new([6; 16]), ..ticket() };
+    let client = stage.connect(Access::Write { ticket: Signed::new(other, &key(HEAVY), &CHAIN) }).await.unwrap();
+    let error = client.upload(Arc::new(batch(1, 20).1), &quiet).await.unwrap_err();
+    assert_eq!(code(&error), RefusalCode::UnknownRequest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_friend_reads_what_the_owner_allows_and_no_more() {
+    let stage = Stage::new();
+    let (shared, _, shared_meta, layers) = batch(1, 20);
+    stage.disk.place(id(OWNER), &shared, shared_meta, layers);
+    let (private, _, private_meta, layers) = batch(2, 20);
+    stage.disk.place(id(OWNER), &private, private_meta, layers);
+    let friend = stage.network.endpoint(id(FRIEND));
+    let scope = Scope::Batches(Bounded::new(vec![shared_meta.root]).unwrap());
+    let pass = Capability { reader: id(FRIEND), holder: Some(id(HOLDER)), scope, ..capability() };
+
+    let reader = connect(&friend, read(pass.clone())).await.unwrap();
+    assert_eq!(reader.read_range(&shared_meta, 10, 20).await.unwrap(), shared[10..30]);
+    let error = reader.read_range(&private_meta, 10, 20).await.unwrap_err();
+    assert_eq!(code(&error), RefusalCode::NotEntitled);
+    let error = reader.upload(Arc::new(batch(3, 20).1), &quiet).await.unwrap_err();
+    assert_eq!(code(&error), RefusalCode::WrongDirection);
+
+    for (bad, expected) in [
+        (read(Capability { holder: Some(id(9)), ..pass.clone() }), RefusalCode::Foreign),
+        (read(Capability { expires: TimeMs::new(START_MS), ..pass.clone() }), RefusalCode::Expired),
+        (read(Capability { owner: id(FRIEND), ..pass.clone() }), RefusalCode::BadSignature),
+    ] {
+        assert_eq!(code(&connect(&friend, bad).await.err().unwrap()), expected);
+    }
+    let own = Capability { owner: id(FRIEND), ..pass };
+    let own = Access::Read { capability: Signed::new(own, &key(FRIEND), &CHAIN), ticket: None };
+    assert_eq!(code(&connect(&friend, own).await.err().unwrap()), RefusalCode::NotEntitled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_capability_that_ends_during_the_session_ends_its_reads() {
+    let stage = Stage::new();
+    let (bytes, _, meta, layers) = batch(1, 20);
+    stage.disk.place(id(OWNER), &bytes, meta, layers);
+    let soon = Capability { expires: TimeMs::new(START_MS + 30_000), ..capability() };
+    let reader = stage.connect(read(soon)).await.unwrap();
+    reader.read_range(&meta, 0, 10).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(code(&reader.read_range(&meta, 0, 10).await.unwrap_err()), RefusalCode::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserved_holder_wants_readers_introduced_and_counts_their_bytes() {
+    let stage = Stage::with(TransferConfig { strangers_read: false, ..TransferConfig::default() });
+    let (bytes, _, meta, layers) = batch(1, 20);
+    stage.disk.place(id(OWNER), &bytes, meta, layers);
+    assert_eq!(code(&stage.connect(read(capability())).await.err().unwrap()), RefusalCode::NotWelcome);
+    let introduced =
+        Ticket { direction: Direction::Read, request: RequestId::ZERO, bytes_max: 100 * 1_024, ..ticket() };
+    let access = Access::Read {
+        capability: Signed::new(capability(), &key(OWNER), &CHAIN),
+        ticket: Some(Signed::new(introduced, &key(HEAVY), &CHAIN)),
+    };
+    let reader = stage.connect(access).await.unwrap();
+    reader.read_range(&meta, 0, 60 * 1_024).await.unwrap();
+    let error = reader.read_range(&meta, 0, 60 * 1_024).await.unwrap_err();
+    assert_eq!(code(&error), RefusalCode::TicketSpent);
+}
