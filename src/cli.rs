@@ -24,9 +24,9 @@ pub struct Global {
     /// Network: devnet, testnet, mainnet, or the URL of a heavy node
     #[arg(long, global = true, env = "HOLDFAST_NETWORK", value_name = "NAME|URL")]
     pub network: Option<String>,
-    /// URL of the heavy node to talk to
-    #[arg(long, global = true, env = "HOLDFAST_RPC", value_name = "URL")]
-    pub rpc: Option<String>,
+    /// URL of the heavy node to talk to; of several, with commas or by repetition, the first that is not away
+    #[arg(long, global = true, env = "HOLDFAST_RPC", value_name = "URL", value_delimiter = ',')]
+    pub rpc: Vec<String>,
     /// Folder for wallets, caches and node data
     #[arg(long, global = true, env = "HOLDFAST_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

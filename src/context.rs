@@ -6,7 +6,7 @@ use crate::output::Output;
 use etcetera::BaseStrategy as _;
 use holdfast_primitives::NetworkPrefix;
 use holdfast_rpc::RpcClient;
-use holdfast_wallet::{Keystore, Session, Turn, Words};
+use holdfast_wallet::{Keystore, RememberedHeavies, Session, Turn, Words, urls_of};
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,8 @@ impl Context {
             }
         };
         let network = pick("network", global.network, file.network, "devnet".to_owned());
-        let rpc = pick("rpc", global.rpc, file.rpc, default_rpc(&network.value));
+        let rpc =
+            pick("rpc", (!global.rpc.is_empty()).then(|| global.rpc.join(",")), file.rpc, default_rpc(&network.value));
         let text = |path: PathBuf| path.display().to_string();
         let data_dir = pick("data_dir", global.data_dir.map(text), file.data_dir.map(text), text(default_data_dir()?));
         let wallet = pick("wallet", global.wallet, file.wallet, "default".to_owned());
@@ -111,7 +112,7 @@ impl Context {
         }
     }
 
-    /// The URL of the node to talk to.
+    /// The URL of the node to talk to; several have commas between them.
     pub fn rpc_url(&self) -> &str {
         self.setting("rpc")
     }
@@ -137,7 +138,14 @@ impl Context {
             let message = format!("no heavy node is known for network {}", self.network());
             return Err(Failure::new(Exit::Usage, "no-node", message).hint("name one with --rpc URL"));
         }
-        Ok(RpcClient::connect(self.rpc_url())?)
+        let rpc = RpcClient::connect(self.rpc_url())?;
+        rpc.learn(&urls_of(&self.remembered().read()));
+        Ok(rpc)
+    }
+
+    /// Heavy nodes that were learned of through the named ones.
+    pub fn remembered(&self) -> RememberedHeavies {
+        RememberedHeavies::at(self.data_dir().join("heavies.json"), Some(self.rpc_url().to_owned()))
     }
 
     /// Opens the wallet with its password.
@@ -157,7 +165,7 @@ impl Context {
     /// As [`Context::session`], for words that are known already.
     pub async fn session_of(&self, words: &Words) -> Result<Session, Failure> {
         let turn = self.turn().await?;
-        Ok(Session::connect(self.rpc_url(), words, turn).await?)
+        Ok(Session::connect(self.rpc()?, self.remembered(), words, turn).await?)
     }
 
     /// Waits until no other command acts for the wallet, and says so if it takes waiting.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use holdfast_ledger::{Genesis, Holder, Slot, TxEnvelope};
+use holdfast_network::parents::HeavyNode;
 use holdfast_primitives::{Address, Amount, Height, HolderNo, RoundNo, TimeMs, TxId};
 use thiserror::Error;
 
@@ -91,6 +92,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// A holder's whole list of one size, in order of slots.
     async fn slots(&self, number: HolderNo, batch_log2: u8) -> Result<Vec<Slot>, LedgerError>;
+
+    /// The heavy nodes that are known now, as possible parents.
+    async fn heavies(&self) -> Result<Vec<HeavyNode>, LedgerError>;
+
+    /// Takes note of the heavy nodes that the holder leans on, parent first: the parent's machine is the one to ask.
+    async fn lean_on(&self, _parents: &[HeavyNode]) {}
 
     /// Hands in a transaction.
     async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, LedgerError>;

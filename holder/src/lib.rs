@@ -7,6 +7,7 @@
 //! It must never know JSON, how blocks are agreed on, or what the bytes in a batch mean.
 
 mod housekeeping;
+mod issuers;
 mod ledger;
 mod membership;
 mod offer;
@@ -17,6 +18,7 @@ mod service;
 mod submit;
 
 pub use housekeeping::{Housekeeper, Sweep};
+pub use issuers::Issuers;
 pub use ledger::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
 pub use membership::{Joined, Membership};
 pub use offer::Offer;

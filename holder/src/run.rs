@@ -1,6 +1,7 @@
 //! One holder from start to stop: joins, serves, proves, keeps house, and finds its parent again when it was away.
 
 use crate::housekeeping::{Housekeeper, Sweep};
+use crate::issuers::Issuers;
 use crate::ledger::{ChainView, Ledger, LedgerError};
 use crate::membership::Membership;
 use crate::offer::Offer;
@@ -9,14 +10,15 @@ use crate::prover::{Proven, Prover};
 use crate::service::{HolderService, SharedService};
 use crate::submit::Sender;
 use holdfast_ledger::{Params, Profile};
-use holdfast_network::control::{ParentStatus, keep_online};
+use holdfast_network::control::{ParentStatus, Reach, keep_online};
+use holdfast_network::parents::HeavyNode;
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
 use holdfast_network::time::{Clock, SystemClock};
 use holdfast_network::transfer::{TransferConfig, TransferServer};
-use holdfast_network::wire::HolderOffer;
-use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
-use holdfast_primitives::{Amount, Bounded, Height, HolderNo, SecretKey};
+use holdfast_network::wire::{HolderOffer, Role};
+use holdfast_network::{Endpoint, Protocol, TransportError};
+use holdfast_primitives::{Address, Amount, Bounded, Height, HolderNo, SecretKey};
 use holdfast_store::{Vault, VaultError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ use tokio::task::JoinSet;
 const RESERVE_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// How often it is looked at what the parent should be told of what is free.
 const OFFER_EVERY: Duration = Duration::from_secs(5);
+/// How often the ledger is asked which heavy nodes there are.
+const HEAVIES_EVERY: Duration = Duration::from_secs(30);
 /// Pause after the ledger was not there.
 const AWAY: Duration = Duration::from_secs(1);
 /// News that may wait for a reader.
@@ -52,8 +56,8 @@ pub struct HolderConfig {
     pub deposit: Option<Amount>,
     /// Whether a holder that is leaving, or has left, takes new batches again.
     pub rejoin: bool,
-    /// Its parent heavy node.
-    pub parent: NodeAddr,
+    /// Heavy nodes that it knows: one of them becomes its parent, and two its backups. The ledger names more.
+    pub parents: Vec<HeavyNode>,
     /// Sockets to bind; empty binds all interfaces on a free port.
     pub bind: Vec<SocketAddr>,
 }
@@ -98,8 +102,11 @@ pub enum HolderNews {
     Proven(Proven),
     /// The vault was swept, and something was done.
     Swept(Sweep),
-    /// The parent is there.
-    Connected,
+    /// A parent is there.
+    Connected {
+        /// The parent, then its backups.
+        parents: Vec<HeavyNode>,
+    },
     /// The parent or the ledger is away.
     Away(String),
 }
@@ -128,10 +135,11 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
     let number = join(&config, &ledger, &sender, &params, &offer).await?;
     let offer = Offer { accepting: ledger.holder(number).await?.accepting, ..offer };
     let accepting = offer.accepting;
+    let issuers = Arc::new(Issuers::new(Arc::clone(&clock)));
     let service = Arc::new(HolderService::new(
         config.key.clone(),
         chain,
-        config.parent.id,
+        Arc::clone(&issuers),
         offer,
         vault.clone(),
         Arc::clone(&promises),
@@ -150,17 +158,13 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
     tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
     let (offers, offered) = watch::channel(offer_of(&service));
     let (status, standing) = watch::channel(ParentStatus::Connecting);
-    tasks.spawn(keep_online(
-        Arc::clone(&endpoint) as Arc<dyn Endpoint>,
-        config.parent.clone(),
-        chain,
-        clock,
-        offered,
-        Arc::new(SharedService(Arc::clone(&service))),
-        status,
-    ));
+    let (heavies, known) = watch::channel(config.parents.clone());
+    let reach = Reach::new(Arc::clone(&endpoint) as Arc<dyn Endpoint>, chain, clock, Role::Holder);
+    let answers = Arc::new(SharedService(Arc::clone(&service)));
+    tasks.spawn(keep_online(reach, known, offered, answers, status));
+    tasks.spawn(keep_knowing(Arc::clone(&ledger), heavies));
     tasks.spawn(keep_offering(Arc::clone(&service), offers));
-    tasks.spawn(tell_standing(standing, news.clone()));
+    tasks.spawn(tell_standing(standing, issuers, Arc::clone(&ledger), news.clone()));
     let rounds = Rounds {
         prover: Prover::new(
             Arc::clone(&ledger),
@@ -246,11 +250,20 @@ async fn join(
 }
 
 fn quic_config(config: &HolderConfig) -> QuicConfig {
-    QuicConfig {
-        bind: config.bind.clone(),
-        accept: vec![Protocol::Transfer],
-        relays: config.parent.relay().map(str::to_owned).into_iter().collect(),
-        ..QuicConfig::new(config.key.clone())
+    QuicConfig { bind: config.bind.clone(), accept: vec![Protocol::Transfer], ..QuicConfig::new(config.key.clone()) }
+}
+
+/// Keeps the list of heavy nodes as new as the ledger's.
+async fn keep_knowing(ledger: Arc<dyn Ledger>, heavies: watch::Sender<Vec<HeavyNode>>) {
+    while !heavies.is_closed() {
+        match ledger.heavies().await {
+            Ok(known) if !known.is_empty() => {
+                heavies.send_if_modified(|told| std::mem::replace(told, known.clone()) != known);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "nobody says which heavy nodes there are"),
+        }
+        tokio::time::sleep(HEAVIES_EVERY).await;
     }
 }
 
@@ -274,14 +287,30 @@ async fn keep_offering(service: Arc<HolderService>, offers: watch::Sender<Holder
     }
 }
 
-/// Tells the operator whether the parent is there.
-async fn tell_standing(mut standing: watch::Receiver<ParentStatus>, news: mpsc::Sender<HolderNews>) {
+/// Trusts whoever the holder leans on, and tells the operator how that stands.
+async fn tell_standing(
+    mut standing: watch::Receiver<ParentStatus>,
+    issuers: Arc<Issuers>,
+    ledger: Arc<dyn Ledger>,
+    news: mpsc::Sender<HolderNews>,
+) {
+    let mut told = Vec::new();
     while standing.changed().await.is_ok() {
         let status = standing.borrow_and_update().clone();
         match status {
             ParentStatus::Connecting => {}
-            ParentStatus::Online(_) => tell(&news, HolderNews::Connected),
-            ParentStatus::Offline { reason, .. } => tell(&news, HolderNews::Away(reason)),
+            ParentStatus::Online { parents, .. } => {
+                let ids: Vec<Address> = parents.iter().map(HeavyNode::id).collect();
+                issuers.lean_on(&ids);
+                ledger.lean_on(&parents).await;
+                if std::mem::replace(&mut told, ids) != told {
+                    tell(&news, HolderNews::Connected { parents });
+                }
+            }
+            ParentStatus::Offline { reason, .. } => {
+                told.clear();
+                tell(&news, HolderNews::Away(reason));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is accepted that was not promised, nothing is promised that does not fit, and a receipt is signed only over
 //! batches that lie whole on the disk. Disk work runs off the runtime.
 
+use crate::issuers::Issuers;
 use crate::offer::Offer;
 use crate::promises::{NotPromised, Promises};
 use async_trait::async_trait;
@@ -27,7 +28,7 @@ const QUOTE_BLOCKS: HeightDelta = HeightDelta::new(20_000);
 pub struct HolderService {
     key: SecretKey,
     chain: ChainId,
-    parent: Address,
+    issuers: Arc<Issuers>,
     offer: Offer,
     vault: Vault,
     promises: Arc<Promises>,
@@ -42,11 +43,11 @@ pub struct HolderService {
 }
 
 impl HolderService {
-    /// Answers for `key`'s holder, introduced by `parent`.
+    /// Answers for `key`'s holder, introduced by `issuers`.
     pub fn new(
         key: SecretKey,
         chain: ChainId,
-        parent: Address,
+        issuers: Arc<Issuers>,
         offer: Offer,
         vault: Vault,
         promises: Arc<Promises>,
@@ -56,7 +57,7 @@ impl HolderService {
         Self {
             key,
             chain,
-            parent,
+            issuers,
             offer,
             vault,
             promises,
@@ -273,7 +274,7 @@ impl BatchService for SharedService {
     }
 
     fn trusts(&self, issuer: &Address) -> bool {
-        *issuer == self.0.parent
+        self.0.issuers.trusts(issuer)
     }
 
     async fn begin(&self, owner: Address, request: RequestId, meta: BatchMeta) -> Result<GroupSet, Refusal> {

@@ -3,7 +3,7 @@
 //! | who | reads |
 //! |---|---|
 //! | heavy node | [`ControlServer`], which asks the ledger through [`ControlPolicy`] |
-//! | light node | [`ControlClient`]; a holder also answers through [`QuoteService`] and stays online with [`keep_online`] |
+//! | light node | [`ControlClient`]; a holder also answers through [`QuoteService`] and stays online with [`keep_online`], at whichever heavy node [`Reach`] finds best |
 //!
 //! Nothing here knows how a holder prices, what the ledger's state looks like, or how an owner chooses among offers.
 
@@ -15,6 +15,7 @@ mod offers;
 mod online;
 mod place;
 mod quotes;
+mod reach;
 mod server;
 mod session;
 
@@ -24,4 +25,5 @@ pub use error::ControlError;
 pub use offers::{CheckedOffer, OfferError, OfferEvent, OfferStream, Offers};
 pub use online::{ParentStatus, keep_online};
 pub use quotes::{CheckedQuoteRequest, QuoteRequestError, QuoteService};
+pub use reach::{Reach, Timing};
 pub use server::ControlServer;

@@ -1,4 +1,4 @@
-//! Transactions spread among heavy nodes: whoever admits one that is new to it passes it on to everyone else it knows.
+//! Transactions spread among heavy nodes, and so does how each of them is reached: whoever admits one that is new to it passes it on to everyone else it knows.
 //!
 //! ```text
 //! a wallet -> pool -> Gossip::spread ---> peer's pool: new there -> spread on, except to where it came from
@@ -7,23 +7,25 @@
 //! A peer that connects is first told everything that waits, so a node that was away misses nothing. A peer that reads
 //! too slowly loses what does not fit its queue and is told everything again once it has caught up. What a peer sends
 //! passes the same check as what a wallet sends; a peer that keeps sending what no honest node would is turned away.
+//! Whereabouts travel as signed cards through the [`HeavyBook`], the newest of each node to everyone once.
 
 use crate::address::NodeAddr;
+use crate::heavies::{HeavyBook, Noted, Rank};
 use crate::serve::{Handler, Tally};
 use crate::transport::{BiStream, Connection, Endpoint, Protocol};
 use crate::wire::{
-    FrameError, FromPeer, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, Refusal, RefusalCode, read_frame, read_hello,
-    write_frame,
+    FrameError, FromPeer, GOSSIP_CARDS_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, HeavyCard, Refusal, RefusalCode,
+    Signed, read_frame, read_hello, write_frame,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use holdfast_primitives::{Address, Bounded, ChainId};
+use holdfast_primitives::{Address, Bounded, ChainId, TimeMs};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Transactions that wait for one peer, at most.
 const QUEUE: usize = 16_384;
@@ -58,6 +60,12 @@ pub trait TxPool: Send + Sync + 'static {
     /// The chain it is for.
     fn chain(&self) -> ChainId;
 
+    /// What time it is.
+    fn now(&self) -> TimeMs;
+
+    /// Whether the ledger says that this node is bonded and in good standing.
+    fn is_bonded(&self, node: &Address) -> bool;
+
     /// Whether to talk with this node whatever else goes on.
     fn welcomes(&self, peer: &Address) -> bool;
 
@@ -80,6 +88,11 @@ pub struct Gossip<P> {
     next_outbox: AtomicU64,
     /// Connected nodes that are only tolerated.
     strangers: Tally<()>,
+    /// Who this node is, once it has written a card.
+    me: Mutex<Option<Address>>,
+    book: Mutex<HeavyBook>,
+    /// Changes with every card that is to be passed on.
+    cards: watch::Sender<u64>,
 }
 
 /// What one connected peer is still to be told.
@@ -102,7 +115,7 @@ enum GossipEnd {
     OtherChain { found: ChainId },
     #[error("said hello twice")]
     Repeated,
-    #[error("passed on {strikes} transactions that no honest node would have")]
+    #[error("passed on {strikes} transactions or cards that no honest node would have")]
     Garbage { strikes: u32 },
     #[error("is no heavy node that this one talks with")]
     Stranger,
@@ -113,7 +126,15 @@ enum GossipEnd {
 impl<P: TxPool> Gossip<P> {
     /// A node that knows nobody yet.
     pub fn new(pool: Arc<P>) -> Arc<Self> {
-        Arc::new(Self { pool, outboxes: Mutex::default(), next_outbox: AtomicU64::new(0), strangers: Tally::default() })
+        Arc::new(Self {
+            pool,
+            outboxes: Mutex::default(),
+            next_outbox: AtomicU64::new(0),
+            strangers: Tally::default(),
+            me: Mutex::default(),
+            book: Mutex::default(),
+            cards: watch::Sender::new(0),
+        })
     }
 
     /// Passes a transaction on to every connected peer but `from`. Never waits.
@@ -123,6 +144,20 @@ impl<P: TxPool> Gossip<P> {
                 outbox.missed.store(true, Ordering::Release);
             }
         }
+    }
+
+    /// Tells the others how this node is reached from now on.
+    pub fn introduce(&self, card: Signed<HeavyCard>) {
+        let me = card.statement.node.id;
+        *self.me.lock().unwrap_or_else(PoisonError::into_inner) = Some(me);
+        let rank = if self.pool.is_bonded(&me) { Rank::Bonded } else { Rank::Neighbour };
+        self.book().note(card, rank, &self.pool.chain(), self.pool.now());
+        self.cards.send_modify(|version| *version += 1);
+    }
+
+    /// How heavy nodes are reached, this one included once it has introduced itself.
+    pub fn cards(&self) -> Vec<HeavyCard> {
+        self.book().cards(self.pool.now()).cloned().collect()
     }
 
     /// Peers connected now.
@@ -192,7 +227,7 @@ impl<P: TxPool> Gossip<P> {
         let (outbox, queue) = self.open_outbox(peer);
         let BiStream { mut send, mut recv } = stream;
         tokio::select! {
-            ended = self.tell(&mut send, queue, &outbox.0.missed) => ended,
+            ended = self.tell(&mut send, (peer, queue), &outbox.0.missed) => ended,
             ended = self.listen(peer, &mut recv) => ended,
         }
     }
@@ -203,18 +238,25 @@ impl<P: TxPool> Gossip<P> {
         match read_hello(&mut stream.recv, HELLO_WITHIN).await? {
             FromPeer::Hello { chain: found, .. } if found == chain => Ok(()),
             FromPeer::Hello { chain: found, .. } => Err(GossipEnd::OtherChain { found }),
-            FromPeer::Transactions(_) => unreachable!("a hello is of kind 0"),
+            FromPeer::Transactions(_) | FromPeer::Cards(_) => unreachable!("a hello is of kind 0"),
         }
     }
 
     async fn tell(
         &self,
         send: &mut (impl tokio::io::AsyncWrite + Unpin),
-        mut queue: mpsc::Receiver<Bytes>,
+        (peer, mut queue): (Address, mpsc::Receiver<Bytes>),
         missed: &AtomicBool,
     ) -> GossipEnd {
         let mut due = self.pool.waiting();
+        let (mut cards, mut told) = (self.cards.subscribe(), HashMap::new());
         loop {
+            cards.borrow_and_update();
+            for message in self.cards_for(peer, &mut told) {
+                if let Err(error) = write_frame(send, &message, STALL).await {
+                    return error.into();
+                }
+            }
             for message in messages(due) {
                 if let Err(error) = write_frame(send, &message, STALL).await {
                     return error.into();
@@ -226,10 +268,57 @@ impl<P: TxPool> Gossip<P> {
             }
             due = Vec::new();
             tokio::time::sleep(BREATH).await;
-            if queue.recv_many(&mut due, GOSSIP_TXS_MAX).await == 0 {
-                return GossipEnd::Done;
+            tokio::select! {
+                received = queue.recv_many(&mut due, GOSSIP_TXS_MAX) => if received == 0 {
+                    return GossipEnd::Done;
+                },
+                _ = cards.changed() => {}
             }
         }
+    }
+
+    /// The cards that a peer was not told yet.
+    fn cards_for(&self, peer: Address, told: &mut HashMap<Address, TimeMs>) -> Vec<FromPeer> {
+        let Some(me) = *self.me.lock().unwrap_or_else(PoisonError::into_inner) else { return Vec::new() };
+        let book = self.book();
+        let mut due = Vec::new();
+        for card in book.to_tell(me) {
+            let (id, written) = (card.statement.node.id, card.statement.written);
+            if id != peer && told.insert(id, written) != Some(written) {
+                due.push(card.clone());
+            }
+        }
+        let message = |cards: &[Signed<HeavyCard>]| {
+            FromPeer::Cards(Bounded::new(cards.to_vec()).expect("messages are cut to the limit"))
+        };
+        due.chunks(GOSSIP_CARDS_MAX).map(message).collect()
+    }
+
+    /// Takes note of what a peer says of heavy nodes; tells how many of its cards no honest node would have sent.
+    fn learn(&self, peer: Address, cards: Bounded<Signed<HeavyCard>, GOSSIP_CARDS_MAX>) -> u32 {
+        let (chain, now) = (self.pool.chain(), self.pool.now());
+        let (mut forged, mut fresh) = (0, false);
+        for card in cards.into_inner() {
+            let id = card.statement.node.id;
+            let rank = match () {
+                () if self.pool.is_bonded(&id) => Rank::Bonded,
+                () if id == peer => Rank::Neighbour,
+                () => Rank::Stranger,
+            };
+            match self.book().note(card, rank, &chain, now) {
+                Noted::Forged => forged += 1,
+                Noted::Spread => fresh = true,
+                Noted::Kept | Noted::Passed => {}
+            }
+        }
+        if fresh {
+            self.cards.send_modify(|version| *version += 1);
+        }
+        forged
+    }
+
+    fn book(&self) -> MutexGuard<'_, HeavyBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn listen(&self, peer: Address, recv: &mut (impl tokio::io::AsyncRead + Unpin)) -> GossipEnd {
@@ -237,6 +326,13 @@ impl<P: TxPool> Gossip<P> {
         loop {
             let txs = match read_frame(recv).await {
                 Ok(Some(FromPeer::Transactions(txs))) => txs,
+                Ok(Some(FromPeer::Cards(cards))) => {
+                    strikes += self.learn(peer, cards);
+                    if strikes > STRIKES_MAX {
+                        return GossipEnd::Garbage { strikes };
+                    }
+                    continue;
+                }
                 Ok(Some(FromPeer::Hello { .. })) => return GossipEnd::Repeated,
                 Ok(None) => return GossipEnd::Done,
                 Err(error) => return error.into(),

@@ -144,6 +144,10 @@ pub trait Endpoint: Send + Sync + 'static {
     /// newest of each address family counts.
     async fn note_observed(&self, addr: SocketAddr);
 
+    /// Takes note of the heavy nodes that this node leans on, parent first: whoever looks for it is led through their
+    /// relays, and through no others.
+    async fn note_parents(&self, parents: &[NodeAddr]);
+
     /// Ends everything and tells the other sides.
     async fn close(&self);
 }

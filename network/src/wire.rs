@@ -27,7 +27,9 @@ pub use control::{
 pub use frame::{
     FrameError, Message, decode_frame, encode_frame, read_frame, read_frame_within, read_hello, write_frame,
 };
-pub use gossip::{FromPeer, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx};
+pub use gossip::{
+    FromPeer, GOSSIP_CARDS_MAX, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, HeavyCard,
+};
 pub use groups::{GROUPS_MAX, GroupSet};
 pub use join::{
     CHUNK_ASK_BYTES_MAX, FromSource, JOIN_DATA_BYTES_MAX, JOIN_PEERS_MAX, JOIN_VERSION, MULTIADDR_BYTES_MAX,

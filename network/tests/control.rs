@@ -5,9 +5,10 @@ mod common;
 
 use common::*;
 use holdfast_network::control::{
-    ControlClient, ControlClientConfig, ControlConfig, ControlError, ControlServer, ParentStatus, keep_online,
+    ControlClient, ControlClientConfig, ControlConfig, ControlError, ControlServer, ParentStatus, Reach, keep_online,
 };
 use holdfast_network::memory::{MemoryEndpoint, MemoryNetwork};
+use holdfast_network::parents::HeavyNode;
 use holdfast_network::wire::{
     CONTROL_VERSION, ChildHello, PlacementRequest, QuoteRefusal, Refusal, RefusalCode, RefusalKind, Role, Signed,
     ToParent, encode_frame,
@@ -260,8 +261,10 @@ async fn a_holder_comes_back_when_its_parent_does() {
     let status = watch::Sender::new(ParentStatus::Connecting);
     let mut seen = status.subscribe();
     let quoter = Arc::new(Quoter { key: key(3), price: 10, refuses: None });
-    tokio::spawn(keep_online(endpoint, bare(PARENT), CHAIN, stage.clock.clone(), told, quoter, status));
-    seen.wait_for(|status| matches!(status, ParentStatus::Online(_))).await.unwrap();
+    let (_known, heavies) = watch::channel(vec![HeavyNode::unknown(bare(PARENT))]);
+    let reach = Reach::new(endpoint, CHAIN, stage.clock.clone(), Role::Holder);
+    tokio::spawn(keep_online(reach, heavies, told, quoter, status));
+    seen.wait_for(|status| matches!(status, ParentStatus::Online { .. })).await.unwrap();
 
     stage.settle().await;
     let owner = stage.owner().await;
@@ -271,7 +274,7 @@ async fn a_holder_comes_back_when_its_parent_does() {
 
     stage.network.cut(id(PARENT), id(3));
     seen.wait_for(|status| matches!(status, ParentStatus::Offline { .. })).await.unwrap();
-    seen.wait_for(|status| matches!(status, ParentStatus::Online(_))).await.unwrap();
+    seen.wait_for(|status| matches!(status, ParentStatus::Online { .. })).await.unwrap();
     stage.settle().await;
     let offers = owner.place(sign(placement(OWNER, PARENT, 1), OWNER)).await.unwrap().collect().await.unwrap();
     assert_eq!(offers.offers.len(), 1, "its offer was told again");

@@ -10,7 +10,7 @@ use holdfast_network::gossip::{Gossip, TAKEN_TOGETHER, Taken, TxPool};
 use holdfast_network::memory::MemoryNetwork;
 use holdfast_network::wire::{FromPeer, GOSSIP_VERSION, GossipTx, RefusalCode, read_frame, write_frame};
 use holdfast_network::{CloseReason, Endpoint, Protocol};
-use holdfast_primitives::{Address, Bounded, ChainId};
+use holdfast_primitives::{Address, Bounded, ChainId, TimeMs};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,8 @@ const STALL: Duration = Duration::from_secs(30);
 /// What no honest node passes on.
 const GARBAGE: u8 = 0xff;
 const STRANGER: u8 = 99;
+/// The first who is not bonded.
+const UNBONDED: u8 = 50;
 
 /// A pool that takes everything but garbage.
 #[derive(Default)]
@@ -33,6 +35,14 @@ struct Pool {
 impl TxPool for Pool {
     fn chain(&self) -> ChainId {
         CHAIN
+    }
+
+    fn now(&self) -> TimeMs {
+        TimeMs::new(START_MS)
+    }
+
+    fn is_bonded(&self, node: &Address) -> bool {
+        (1..UNBONDED).any(|seed| id(seed) == *node)
     }
 
     fn welcomes(&self, peer: &Address) -> bool {

@@ -131,6 +131,7 @@ fn the_largest_message_of_every_kind_fits_its_cap() {
         ToParent::Moved(largest_addr()),
         ToParent::Place(largest_request()),
         ToParent::Locate(full(id(3))),
+        ToParent::Ping(u32::MAX),
     ]);
     let relay_url = Some(Text::new(&"x".repeat(RELAY_URL_BYTES_MAX)).unwrap());
     let done = PlacementDone {
@@ -152,6 +153,7 @@ fn the_largest_message_of_every_kind_fits_its_cap() {
         FromParent::Offered(Box::new(Offered { quote: quote(), footprint: full(hop()), ticket: largest_ticket() })),
         FromParent::Done(done),
         FromParent::Located(Located { holders: full(located) }),
+        FromParent::Pong(u32::MAX),
     ]);
     fits(vec![ToHolder::Quote(QuoteRequest { placement: largest_request(), footprint: full(hop()) })]);
     fits(vec![FromHolder::Quoted(quote()), FromHolder::Declined(QuoteRefusal::TooDear { price: Amount::grains(1) })]);

@@ -5,10 +5,10 @@ use crate::core::NodeCore;
 use crate::mempool::SubmitError;
 use async_trait::async_trait;
 use bytes::Bytes;
-use holdfast_ledger::TxEnvelope;
+use holdfast_ledger::{Standing, TxEnvelope};
 use holdfast_network::gossip::{Taken, TxPool};
 use holdfast_network::wire::GossipTx;
-use holdfast_primitives::{Address, ChainId, decode_exact};
+use holdfast_primitives::{Address, Amount, ChainId, TimeMs, decode_exact};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,6 +32,16 @@ impl GossipPool {
 impl TxPool for GossipPool {
     fn chain(&self) -> ChainId {
         self.core.tip().state.chain().chain
+    }
+
+    fn now(&self) -> TimeMs {
+        self.core.now()
+    }
+
+    fn is_bonded(&self, node: &Address) -> bool {
+        let state = self.core.tip().state;
+        let found = state.validator_by_address(node);
+        found.is_some_and(|(_, record)| record.standing == Standing::Good && record.bonded > Amount::ZERO)
     }
 
     fn welcomes(&self, peer: &Address) -> bool {

@@ -4,6 +4,7 @@ use crate::app::NodeApp;
 use crate::clock::NodeClock;
 use crate::core::NodeCore;
 use crate::gossip::{GossipPool, encode};
+use crate::introduce::Introducer;
 use crate::join::{self, Checkpoint, JoinDesk, JoinError, SyncMode};
 use crate::keys::{KeyFileError, NodeKeys};
 use crate::mempool::{MempoolLimits, SubmitError};
@@ -12,6 +13,7 @@ use holdfast_consensus::{ConsensusError, EngineConfig, EngineHandle, Stopped};
 use holdfast_ledger::{Genesis, TxEnvelope};
 use holdfast_network::control::{ControlConfig, ControlServer};
 use holdfast_network::gossip::Gossip;
+use holdfast_network::heavies::usable_url;
 use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::relay::{RelayError, RelayPolicy, RelayServer, RelayServerConfig};
@@ -56,6 +58,17 @@ pub struct HeavyConfig {
     pub snapshot_interval: u64,
     /// What time it is.
     pub clock: NodeClock,
+    /// How many may come.
+    pub limits: HeavyLimits,
+}
+
+/// How many light nodes and other nodes a heavy node serves at once.
+#[derive(Clone, Debug, Default)]
+pub struct HeavyLimits {
+    /// Connections in all, from one network address and of one identity.
+    pub connections: ServeLimits,
+    /// Children, and what one of them may ask for.
+    pub children: ControlConfig,
 }
 
 /// Why a heavy node did not start, or stopped.
@@ -127,6 +140,10 @@ pub struct HeavyNode {
     tasks: JoinSet<()>,
     /// Told when no peer has the next block any more.
     stuck: watch::Receiver<Option<NodeStopped>>,
+    /// Heavy nodes that the operator named.
+    named: Vec<NodeAddr>,
+    /// Under which URL JSON-RPC answers; said by whoever puts it on top.
+    rpc_url: watch::Sender<Option<String>>,
 }
 
 /// What the faces of a heavy node need of it.
@@ -141,6 +158,8 @@ pub struct HeavyHandle {
     gossip: Arc<Gossip<GossipPool>>,
     endpoint: Arc<QuicEndpoint>,
     consensus: Vec<String>,
+    named: Vec<NodeAddr>,
+    rpc_url: watch::Sender<Option<String>>,
 }
 
 impl HeavyNode {
@@ -161,7 +180,7 @@ impl HeavyNode {
         let db = join::prepare(&config, Arc::clone(&endpoint) as Arc<dyn Endpoint>).await?;
         let core = Arc::new(open_core(&config, db).await?);
         let control = Arc::new(ControlServer::new(
-            ControlConfig { relay_url, ..ControlConfig::default() },
+            ControlConfig { relay_url, ..config.limits.children.clone() },
             keys.identity.clone(),
             Arc::new(LedgerPolicy::new(Arc::clone(&core))),
             Arc::new(config.clock),
@@ -172,10 +191,21 @@ impl HeavyNode {
         let desk = Arc::new(JoinServer::new(Arc::new(desk), JoinLimits::default()));
         let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as _, Arc::clone(&gossip) as _, desk];
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, ServeLimits::default()));
+        let connections = config.limits.connections.clone();
+        tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, connections));
         for peer in &config.peers {
             tasks.spawn(Arc::clone(&gossip).keep(Arc::clone(&endpoint) as Arc<dyn Endpoint>, peer.clone()));
         }
+        let (rpc_url, answers_at) = watch::channel(None);
+        let introducer = Introducer {
+            gossip: Arc::clone(&gossip),
+            endpoint: Arc::clone(&endpoint) as Arc<dyn Endpoint>,
+            key: keys.identity.clone(),
+            chain,
+            clock: config.clock,
+            rpc_url: answers_at,
+        };
+        tasks.spawn(introducer.run());
         let (told, stuck) = watch::channel(None);
         let dialler = Arc::clone(&endpoint) as Arc<dyn Endpoint>;
         tasks.spawn(join::watch_history(Arc::clone(&core), dialler, config.peers.clone(), told));
@@ -191,8 +221,8 @@ impl HeavyNode {
         let dialler = Arc::clone(&endpoint) as Arc<dyn Endpoint>;
         let known = config.consensus_peers.clone();
         tasks.spawn(join::widen(engine.dialler(), dialler, chain, config.peers.clone(), known));
-        let address = keys.identity.address();
-        Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks, stuck })
+        let (address, named) = (keys.identity.address(), config.peers);
+        Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks, stuck, named, rpc_url })
     }
 
     /// What the faces need.
@@ -204,6 +234,8 @@ impl HeavyNode {
             gossip: Arc::clone(&self.gossip),
             endpoint: Arc::clone(&self.endpoint),
             consensus: self.engine.listening().to_vec(),
+            named: self.named.clone(),
+            rpc_url: self.rpc_url.clone(),
         }
     }
 
@@ -257,6 +289,26 @@ impl HeavyHandle {
     /// Heavy nodes with whom transactions are exchanged now.
     pub fn peers(&self) -> Vec<Address> {
         self.gossip.peers()
+    }
+
+    /// Tells light nodes, through the other heavy nodes too, under which URL JSON-RPC answers them.
+    pub fn answers_at(&self, url: String) {
+        self.rpc_url.send_replace(Some(url));
+    }
+
+    /// The heavy nodes that are known here: this one first, then those that introduced themselves by identity, then those
+    /// that the operator named and that said nothing yet. With each its JSON-RPC's URL, if it has one for others.
+    pub fn heavies(&self) -> Vec<(NodeAddr, Option<String>)> {
+        let mut heavies = vec![(self.addr(), self.rpc_url.borrow().clone())];
+        let cards = self.gossip.cards();
+        let others = cards.iter().filter(|card| card.node.id != self.address);
+        heavies.extend(others.map(|card| (card.node.clone(), usable_url(card).map(str::to_owned))));
+        for named in &self.named {
+            if !heavies.iter().any(|(known, _)| known.id == named.id) {
+                heavies.push((named.clone(), None));
+            }
+        }
+        heavies
     }
 
     /// Where its consensus listens, as multiaddrs.

@@ -65,6 +65,11 @@ pub const UNBONDINGS_MAX: usize = 8;
 /// Blocks between the agreement on a new rule book and its first block, at least: time to install it.
 pub const UPGRADE_NOTICE_BLOCKS: u64 = 10;
 
+/// Heavy nodes whose whereabouts a heavy node keeps: all validators and as many that it is connected with.
+pub const HEAVY_CARDS_MAX: usize = 2 * VALIDATORS_MAX;
+/// Bytes of the URL under which a node's JSON-RPC answers.
+pub const RPC_URL_BYTES_MAX: usize = 256;
+
 /// Bytes of one control message between nodes.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one evidence bundle: the proofs of some hundred holders.

@@ -30,6 +30,8 @@ pub enum Purpose {
     ValidatorProof,
     /// An operator's entry for the draft of a genesis, whose digest stands in for the chain that is still to come.
     GenesisEntry,
+    /// Where a heavy node is reached, in its own words.
+    HeavyCard,
 }
 
 impl Purpose {
@@ -48,6 +50,7 @@ impl Purpose {
             Self::ProposalFin => "holdfast/proposal-fin/v1\0",
             Self::ValidatorProof => "holdfast/validator-proof/v1\0",
             Self::GenesisEntry => "holdfast/genesis-entry/v1\0",
+            Self::HeavyCard => "holdfast/heavy-card/v1\0",
         }
     }
 }

@@ -7,7 +7,7 @@ use holdfast_primitives::{
 };
 use proptest::prelude::*;
 
-const PURPOSES: [Purpose; 12] = [
+const PURPOSES: [Purpose; 13] = [
     Purpose::Transaction,
     Purpose::Quote,
     Purpose::Receipt,
@@ -20,6 +20,7 @@ const PURPOSES: [Purpose; 12] = [
     Purpose::ProposalFin,
     Purpose::ValidatorProof,
     Purpose::GenesisEntry,
+    Purpose::HeavyCard,
 ];
 const CHAIN: ChainId = ChainId::new([1; 32]);
 

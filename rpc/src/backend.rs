@@ -75,6 +75,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What the node says of itself.
     fn node(&self) -> NodeInfo;
 
+    /// The heavy nodes that this one knows, itself first; bounded by what it keeps in mind.
+    fn heavies(&self) -> Vec<HeavyInfo>;
+
     /// How the node stands. Every status asks it, so it must cost next to nothing.
     fn standing(&self) -> Standing;
 
@@ -127,6 +130,17 @@ pub struct NodeInfo {
     pub synced: bool,
     /// Its software's version.
     pub version: String,
+}
+
+/// How a heavy node is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeavyInfo {
+    /// Its account.
+    pub address: Address,
+    /// Its network address as text.
+    pub node_addr: String,
+    /// Under which URL its JSON-RPC answers light nodes, if it does.
+    pub rpc_url: Option<String>,
 }
 
 /// How a node stands among others.

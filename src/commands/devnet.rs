@@ -16,7 +16,7 @@ use clap::Args;
 use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
 use holdfast_holder::HolderHandle;
 use holdfast_ledger::{Genesis, Profile};
-use holdfast_node::{HeavyConfig, NodeClock, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
+use holdfast_node::{HeavyConfig, HeavyLimits, NodeClock, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
 use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
 use holdfast_rpc::RpcClient;
 use holdfast_wallet::Words;
@@ -83,11 +83,13 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
         checkpoint: None,
         snapshot_interval: args.snapshot_interval,
         clock: NodeClock::default(),
+        limits: HeavyLimits::default(),
     };
     let genesis_file = dir.join("genesis.toml");
     let (rule_book, interval) = (args.rule_book, args.snapshot_interval);
     let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats, rule_book, interval));
-    let (service, others) = tokio::join!(heavy::start(config, args.rpc_listen, Some(faucet)), futures_join(others));
+    let (service, others) =
+        tokio::join!(heavy::start(config, args.rpc_listen, None, Some(faucet)), futures_join(others));
     let (mut service, others) = (service?, others.into_iter().collect::<Result<Vec<_>, _>>()?);
     let holders = start_holders(&service, &dir, &args).await?;
     announce(context, &service, &dir, &args, &holders, &others);

@@ -7,8 +7,11 @@ use crate::services::{heavy, logging, peers};
 use clap::Args;
 use holdfast_ledger::PROTOCOL_VERSION_MAX;
 use holdfast_network::NodeAddr;
-use holdfast_node::{Checkpoint, HeavyConfig, NodeClock, SNAPSHOT_INTERVAL, SyncMode};
+use holdfast_network::control::ControlConfig;
+use holdfast_network::serve::ServeLimits;
+use holdfast_node::{Checkpoint, HeavyConfig, HeavyLimits, NodeClock, SNAPSHOT_INTERVAL, SyncMode};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -22,6 +25,21 @@ pub struct HeavyArgs {
     /// Where JSON-RPC answers
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], RPC_PORT)))]
     rpc_listen: SocketAddr,
+    /// Under which URL light nodes reach JSON-RPC; by default where it listens
+    #[arg(long, value_name = "URL")]
+    rpc_url: Option<String>,
+    /// Light nodes at once
+    #[arg(long, value_name = "COUNT", default_value_t = ControlConfig::default().children_max)]
+    children: usize,
+    /// Connections at once, of light nodes and others
+    #[arg(long, value_name = "COUNT", default_value_t = ServeLimits::default().connections_max)]
+    connections: usize,
+    /// Connections at once from one network address; this machine's own are not counted
+    #[arg(long, value_name = "COUNT", default_value_t = ServeLimits::default().per_ip_max)]
+    connections_per_address: usize,
+    /// Placements that one light node may ask for per minute; twice as many in a burst
+    #[arg(long, value_name = "COUNT", default_value_t = ControlConfig::default().placements_per_minute)]
+    placements_per_minute: NonZeroU32,
     /// UDP socket for light nodes
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -105,11 +123,23 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
         checkpoint: args.checkpoint,
         snapshot_interval: args.snapshot_interval,
         clock: NodeClock::ahead_by(args.clock_ahead),
+        limits: HeavyLimits {
+            connections: ServeLimits {
+                connections_max: args.connections,
+                per_ip_max: args.connections_per_address,
+                ..ServeLimits::default()
+            },
+            children: ControlConfig {
+                children_max: args.children,
+                placements_per_minute: args.placements_per_minute,
+                ..ControlConfig::default()
+            },
+        },
     };
     if let Some(file) = &args.peers_file {
         peers::join(&mut config, file)?;
     }
-    let mut service = heavy::start(config, args.rpc_listen, None).await?;
+    let mut service = heavy::start(config, args.rpc_listen, args.rpc_url, None).await?;
     let handle = service.handle();
     let value = serde_json::json!({
         "rpc": service.rpc_url(),

@@ -136,7 +136,12 @@ fn tell(context: &Context, news: &HolderNews) {
             format!("{} unpaid batches removed, {} broken ones declared", sweep.removed.len(), sweep.declared.len()),
             serde_json::json!({ "swept": sweep }),
         ),
-        HolderNews::Connected => ("connected to the heavy node".to_owned(), serde_json::json!({ "connected": true })),
+        HolderNews::Connected { parents } => {
+            let ids: Vec<String> = parents.iter().map(|node| node.id().to_string()).collect();
+            let backups = ids.get(1..).unwrap_or_default().join(" ");
+            let text = format!("child of {}, backups: {backups}", ids.first().map_or("nobody", String::as_str));
+            (text, serde_json::json!({ "connected": true, "parents": ids }))
+        }
         HolderNews::Away(reason) => (format!("away: {reason}"), serde_json::json!({ "away": reason })),
     };
     context.output.item(text, &value);

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, Steps, TxEnvelope};
+use holdfast_network::NodeAddr;
 use holdfast_node::{HeavyHandle, SubmitError as PoolError, Waiting};
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, HolderNo, RoundNo, TxId, ValidatorSet};
 use holdfast_rpc::tx::TxStatus;
-use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
+use holdfast_rpc::{Backend, BackendError, Check, Faucet, HeavyInfo, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
 use holdfast_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -162,6 +163,15 @@ impl Backend for NodeBackend {
             synced,
             version: version.to_owned(),
         }
+    }
+
+    fn heavies(&self) -> Vec<HeavyInfo> {
+        let info = |(node, rpc_url): (NodeAddr, Option<String>)| HeavyInfo {
+            address: node.id,
+            node_addr: node.to_string(),
+            rpc_url,
+        };
+        self.node.heavies().into_iter().map(info).collect()
     }
 
     fn standing(&self) -> Standing {

@@ -16,21 +16,27 @@ pub struct HeavyService {
     rpc: RpcServer,
 }
 
-/// Starts the node and opens its JSON-RPC port; with `faucet`, gives that account's money away.
+/// Starts the node and opens its JSON-RPC port. Light nodes are told that it answers at `rpc_url`, or else at the address it
+/// listens on, unless that says nothing; with `faucet`, gives that account's money away.
 pub async fn start(
     config: HeavyConfig,
     listen: SocketAddr,
+    rpc_url: Option<String>,
     faucet: Option<SecretKey>,
 ) -> Result<HeavyService, Failure> {
     let node = HeavyNode::start(config).await.map_err(explain)?;
     let handle = node.handle();
     let faucet = faucet.map(|key| Arc::new(DevFaucet::new(handle.clone(), key)) as Arc<dyn Faucet>);
-    let backend: Arc<dyn Backend> = Arc::new(NodeBackend::new(handle, faucet));
+    let backend: Arc<dyn Backend> = Arc::new(NodeBackend::new(handle.clone(), faucet));
     let config = RpcConfig::at(listen);
     let rpc = holdfast_rpc::serve(config, backend).await.map_err(|error| {
         Failure::new(Exit::Failed, "rpc-listen", error.to_string())
             .hint("another program uses the port: choose one with --rpc-listen")
     })?;
+    let listening = (!rpc.addr().ip().is_unspecified()).then(|| format!("http://{}", rpc.addr()));
+    if let Some(url) = rpc_url.or(listening) {
+        handle.answers_at(url);
+    }
     Ok(HeavyService { node, rpc })
 }
 

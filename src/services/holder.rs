@@ -5,9 +5,12 @@ use crate::services::ledger_link::LedgerLink;
 use holdfast_genesis::Price;
 use holdfast_holder::{HolderConfig, HolderError, HolderHandle, start};
 use holdfast_ledger::{Genesis, Profile};
+use holdfast_network::NodeAddr;
+use holdfast_network::parents::HeavyNode;
 use holdfast_primitives::{Amount, SecretKey};
 use holdfast_rpc::RpcClient;
 use holdfast_store::VaultError;
+use holdfast_wallet::{RememberedHeavies, urls_of};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,12 +39,19 @@ pub struct HoldOptions {
     pub bind: Vec<SocketAddr>,
 }
 
-/// Starts a holder whose parent is the node at `rpc`; returns the price that the ledger can express.
+/// Starts a holder whose first parent is the node that `rpc` asks, or one that it remembers; returns the price that the
+/// ledger can express.
 pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, Price), Failure> {
+    let remembered = RememberedHeavies::at(options.dir.join("heavies.json"), None);
+    let mut parents = remembered.read();
+    rpc.learn(&urls_of(&parents));
     let genesis: Genesis = rpc.chain_genesis().await?.raw.decode().map_err(Failure::other)?;
     let price = Price::from_gib_30_days(options.price, genesis.params.round_ms)?;
-    let parent = rpc.market_node().await?.node_addr.parse().map_err(Failure::other)?;
-    let ledger = Arc::new(LedgerLink::new(rpc, genesis.params.prefix));
+    rpc.follow(genesis.chain_id());
+    let named: NodeAddr = rpc.market_node().await?.node_addr.parse().map_err(Failure::other)?;
+    parents.retain(|node| node.id() != named.id);
+    parents.insert(0, HeavyNode { rpc_url: Some(rpc.url()), ..HeavyNode::unknown(named) });
+    let ledger = Arc::new(LedgerLink::new(rpc, genesis.params.prefix, remembered));
     let config = HolderConfig {
         dir: options.dir,
         key: options.key,
@@ -50,7 +60,7 @@ pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, 
         profile: options.profile,
         deposit: options.deposit,
         rejoin: options.rejoin,
-        parent,
+        parents,
         bind: options.bind,
     };
     Ok((start(config, ledger).await.map_err(explain)?, price))

@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, RoundView};
 use holdfast_ledger::{Genesis, Holder, Slot, TxEnvelope};
+use holdfast_network::parents::HeavyNode;
 use holdfast_primitives::{Address, Height, HolderNo, NetworkPrefix, TxId};
 use holdfast_rpc::chain::BlockNotice;
 use holdfast_rpc::market::HolderRef;
 use holdfast_rpc::round::PhaseName;
 use holdfast_rpc::{AddressText, Feed, PAGE_ROWS_MAX, PageAsk, RpcClient, RpcError};
+use holdfast_wallet::{RememberedHeavies, ask_heavies, urls_of};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -20,14 +22,16 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub struct LedgerLink {
     rpc: RpcClient,
     prefix: NetworkPrefix,
+    /// Where known heavy nodes are written down.
+    remembered: RememberedHeavies,
     /// The node's word of every new block, while there is a socket to it.
     blocks: Mutex<Option<Feed<BlockNotice>>>,
 }
 
 impl LedgerLink {
-    /// Asks `rpc`, whose network has addresses with `prefix`.
-    pub const fn new(rpc: RpcClient, prefix: NetworkPrefix) -> Self {
-        Self { rpc, prefix, blocks: Mutex::const_new(None) }
+    /// Asks `rpc`, whose network has addresses with `prefix`; further heavy nodes are written to `remembered`.
+    pub const fn new(rpc: RpcClient, prefix: NetworkPrefix, remembered: RememberedHeavies) -> Self {
+        Self { rpc, prefix, remembered, blocks: Mutex::const_new(None) }
     }
 }
 
@@ -83,6 +87,10 @@ impl Ledger for LedgerLink {
     async fn chain_after(&self, height: Height) -> Result<ChainView, LedgerError> {
         let mut blocks = self.blocks.lock().await;
         loop {
+            // A node that fell silent may keep its socket open for long.
+            if blocks.as_ref().is_some_and(|feed| feed.url() != self.rpc.url()) {
+                *blocks = None;
+            }
             // Listening comes before looking, so that no block falls in between.
             if blocks.is_none() {
                 *blocks = Some(self.rpc.subscribe_blocks().await.map_err(map)?);
@@ -121,6 +129,26 @@ impl Ledger for LedgerLink {
                 Some(next) => first = next,
                 None => return Ok(slots),
             }
+        }
+    }
+
+    async fn heavies(&self) -> Result<Vec<HeavyNode>, LedgerError> {
+        let heavies = ask_heavies(&self.rpc).await.map_err(unreadable)?;
+        self.rpc.learn(&urls_of(&heavies));
+        let known = |nodes: &[HeavyNode]| -> Vec<_> {
+            nodes.iter().map(|node| (node.addr.clone(), node.rpc_url.clone())).collect()
+        };
+        if known(&heavies) != known(&self.remembered.read()) {
+            // A full disk keeps it from being remembered, and from worse; the holder itself says so elsewhere.
+            let _ = self.remembered.write(&heavies);
+        }
+        Ok(heavies)
+    }
+
+    async fn lean_on(&self, parents: &[HeavyNode]) {
+        self.rpc.learn(&urls_of(parents));
+        if let Some(url) = parents.first().and_then(|parent| parent.rpc_url.as_deref()) {
+            self.rpc.prefer(url).await;
         }
     }
 

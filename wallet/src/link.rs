@@ -1,32 +1,49 @@
 //! A wallet's place in the network: its endpoint, its parent heavy node, and sessions with holders.
+//!
+//! The parent may die while a wallet is at work. Then the next best heavy node answers what the dead one was asked; sessions
+//! with holders are connections of their own and go on.
 
 use crate::error::WalletError;
+use crate::heavies::{ask_heavies, urls_of};
 use crate::session::Session;
-use holdfast_network::control::{ControlClient, ControlClientConfig};
+use holdfast_network::control::{ControlClient, ControlError, Offers, Reach};
+use holdfast_network::parents::{HeavyNode, PARENTS, Roster};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::time::{Clock, SystemClock};
 use holdfast_network::transfer::{Resuming, RetryPolicy, TransferClient, TransferClientConfig, TransferError};
-use holdfast_network::wire::{Access, Capability, Role, Scope, Signed, Ticket};
+use holdfast_network::wire::{Access, Capability, LocatedHolder, PlacementRequest, Role, Scope, Signed, Ticket};
 use holdfast_network::{Endpoint, NodeAddr};
 use holdfast_primitives::{Address, ChainId, GrantId, SecretKey, TimeMs};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How long an owner's own permission to read lasts.
 const READ_FOR_MS: u64 = 6 * 60 * 60 * 1_000;
+/// How long heavy nodes may take to show how far they are, and how many are asked.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+const FIRST_LOOK_MAX: usize = 8;
 /// How long dialling a holder may take before the read goes on without it.
 const DIAL: Duration = Duration::from_secs(8);
 
 /// Connected to the parent.
 pub struct Link {
     endpoint: Arc<QuicEndpoint>,
-    control: ControlClient,
+    reach: Reach,
+    parent: Mutex<Parent>,
     clock: SystemClock,
     chain: ChainId,
     key: SecretKey,
     readers: Mutex<HashMap<Address, Arc<Mutex<Reader>>>>,
+}
+
+/// The heavy nodes that are known, and the session with one of them.
+struct Parent {
+    roster: Roster,
+    client: Option<Arc<ControlClient>>,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -36,27 +53,93 @@ struct Reader {
 }
 
 impl Link {
-    /// Asks the session's node for its network address and connects to it as an owner.
+    /// Asks the session's node which heavy nodes there are and connects to the best as an owner: the node itself, unless
+    /// another is clearly better.
     pub async fn connect(session: &Session) -> Result<Self, WalletError> {
-        let parent: NodeAddr = session.rpc().market_node().await?.node_addr.parse()?;
-        let config = QuicConfig {
-            accept: Vec::new(),
-            relays: parent.relay().map(str::to_owned).into_iter().collect(),
-            port_mapping: false,
-            ..QuicConfig::new(session.key().clone())
-        };
-        let endpoint = Arc::new(QuicEndpoint::bind(config).await?);
-        let clock = SystemClock;
-        let config = ControlClientConfig::default();
-        let control =
-            ControlClient::connect(&*endpoint, &parent, session.chain(), Role::Owner, Arc::new(clock), config).await?;
-        let (chain, key) = (session.chain(), session.key().clone());
-        Ok(Self { endpoint, control, clock, chain, key, readers: Mutex::default() })
+        let named: NodeAddr = session.rpc().market_node().await?.node_addr.parse()?;
+        let mut heavies = ask_heavies(session.rpc()).await?;
+        if !heavies.iter().any(|node| node.id() == named.id) {
+            heavies.push(HeavyNode::unknown(named.clone()));
+        }
+        session.rpc().learn(&urls_of(&heavies));
+        if let Err(error) = session.remembered().write(&heavies) {
+            tracing::debug!(%error, "the heavy nodes could not be remembered");
+        }
+        let config = QuicConfig { accept: Vec::new(), port_mapping: false, ..QuicConfig::new(session.key().clone()) };
+        let endpoint = Arc::new(QuicEndpoint::bind(config.with_parents(std::slice::from_ref(&named))).await?);
+        let (chain, key, clock) = (session.chain(), session.key().clone(), SystemClock);
+        let reach = Reach::new(Arc::clone(&endpoint) as Arc<dyn Endpoint>, chain, Arc::new(clock), Role::Owner);
+        let (mut roster, since) = (Roster::new(key.address()), Instant::now());
+        roster.know(&heavies);
+        roster.took(named.id);
+        let due = heavies.iter().take(FIRST_LOOK_MAX).map(|node| node.addr.clone()).collect();
+        reach.measure(&mut roster, due, since, FIRST_LOOK).await;
+        let parent = Mutex::new(Parent { roster, client: None, since });
+        let link = Self { endpoint, reach, parent, clock, chain, key, readers: Mutex::default() };
+        link.control().await?;
+        Ok(link)
     }
 
-    /// The parent.
-    pub const fn control(&self) -> &ControlClient {
-        &self.control
+    /// A session with the parent, or with the next best heavy node when the parent gives no sign of life.
+    pub async fn control(&self) -> Result<Arc<ControlClient>, WalletError> {
+        let mut parent = self.parent.lock().await;
+        if let Some(client) = parent.client.take() {
+            match client.ping(self.reach.timing.suspect_after).await {
+                Ok(_) => {
+                    parent.client = Some(Arc::clone(&client));
+                    return Ok(client);
+                }
+                Err(error) => {
+                    tracing::info!(parent = %client.parent(), %error, "the parent is lost");
+                    client.close();
+                    let now = parent.since.elapsed();
+                    parent.roster.failed(&client.parent(), now);
+                }
+            }
+        }
+        let ranked = parent.roster.choice(parent.since.elapsed());
+        let (client, failed) = self.reach.connect_first(&ranked).await;
+        let now = parent.since.elapsed();
+        failed.iter().for_each(|(node, _)| parent.roster.failed(node, now));
+        let last = failed.into_iter().next_back().map_or(ControlError::NoParent, |(_, error)| error);
+        let client = Arc::new(client.ok_or(last)?);
+        parent.roster.took(client.parent());
+        parent.client = Some(Arc::clone(&client));
+        let addrs: Vec<NodeAddr> = ranked.into_iter().map(|node| node.addr).collect();
+        self.endpoint.note_parents(&addrs).await;
+        Ok(client)
+    }
+
+    /// Asks the parent for holders, and the next heavy node when it dies over that. `request` makes the request to a parent,
+    /// which is its first hop; each time another one.
+    pub async fn place(
+        &self,
+        request: impl Fn(Address) -> Result<Signed<PlacementRequest>, WalletError>,
+    ) -> Result<Offers, WalletError> {
+        let mut tries = PARENTS;
+        loop {
+            let control = self.control().await?;
+            let placed = async { control.place(request(control.parent())?).await?.collect().await.map_err(Into::into) };
+            match placed.await {
+                Err(WalletError::Control(error)) if tries > 1 && error.is_passing() => {
+                    tracing::info!(parent = %control.parent(), %error, "asking another heavy node");
+                    tries -= 1;
+                }
+                placed => return placed,
+            }
+        }
+    }
+
+    /// Where holders are, by the parent, or by the next heavy node when it dies over that.
+    async fn locate(&self, holders: &[Address]) -> Result<Vec<LocatedHolder>, WalletError> {
+        let mut tries = PARENTS;
+        loop {
+            let control = self.control().await?;
+            match control.locate(holders).await {
+                Err(error) if tries > 1 && error.is_passing() => tries -= 1,
+                located => return Ok(located?),
+            }
+        }
     }
 
     /// Now.
@@ -112,7 +195,7 @@ impl Link {
     }
 
     async fn open_reader(&self, holder: Address) -> Result<TransferClient, String> {
-        let located = self.control.locate(&[holder]).await.map_err(|error| error.to_string())?;
+        let located = self.locate(&[holder]).await.map_err(|error| error.to_string())?;
         let ticket = located.into_iter().next().and_then(|located| located.ticket).ok_or("it is not online")?;
         let capability = Capability {
             grant: GrantId::ZERO,
@@ -133,7 +216,9 @@ impl Link {
 
     /// Says goodbye to everyone.
     pub async fn close(&self) {
-        self.control.close();
+        if let Some(client) = self.parent.lock().await.client.take() {
+            client.close();
+        }
         self.endpoint.close().await;
     }
 }

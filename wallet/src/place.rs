@@ -7,7 +7,7 @@ use holdfast_network::control::{CheckedOffer, OfferError};
 use holdfast_network::wire::{PlacementDone, PlacementRequest, RefusalKind, Signed};
 use holdfast_parcel::{Catalog, Layout};
 use holdfast_primitives::limits::FOOTPRINT_HOPS_MAX;
-use holdfast_primitives::{Amount, Bounded, RequestId, TimeMs};
+use holdfast_primitives::{Address, Amount, Bounded, RequestId, TimeMs};
 use holdfast_rpc::market::{
     QuoteAsk, REGISTER_BYTES_BASE, REGISTER_BYTES_BATCH, REGISTER_BYTES_PLACEMENT, REGISTER_BYTES_SEGMENT,
 };
@@ -106,8 +106,11 @@ pub async fn place(
     let layout = layout(session, bytes, terms).await?;
     let segments_max = segments_max(&layout, catalog, bytes, files);
     let wanted = layout.batches();
-    let request = request(session, link, &layout, segments_max, terms)?;
-    let found = link.control().place(Signed::new(request, session.key(), &session.chain())).await?.collect().await?;
+    let to = |first_hop| {
+        let request = request(session, first_hop, link.now(), &layout, segments_max, terms)?;
+        Ok(Signed::new(request, session.key(), &session.chain()))
+    };
+    let found = link.place(to).await?;
     let mut offers = found.offers;
     // A holder that promises less would refuse its later batches when most of the data is sent.
     offers.retain(|offer| offer.quote().terms.batches_max >= segments_max);
@@ -157,7 +160,8 @@ fn segments_max(layout: &Layout, catalog: &Catalog, bytes: u64, files: u64) -> u
 
 fn request(
     session: &Session,
-    link: &Link,
+    first_hop: Address,
+    now: TimeMs,
     layout: &Layout,
     segments_max: u32,
     terms: Terms,
@@ -172,7 +176,7 @@ fn request(
     Ok(PlacementRequest {
         request: RequestId::new(request),
         owner: session.address(),
-        first_hop: link.control().parent(),
+        first_hop,
         batch_log2: layout.batch_log2(),
         batches_per_holder: segments_max,
         holders: u16::try_from(layout.batches()).expect("a segment has at most 128 batches"),
@@ -184,7 +188,7 @@ fn request(
         regions: Bounded::empty(),
         distinct_operators: false,
         hops_max: FOOTPRINT_HOPS_MAX as u8,
-        expires: link.now().saturating_add(ANSWER_WITHIN_MS),
+        expires: now.saturating_add(ANSWER_WITHIN_MS),
     })
 }
 

@@ -58,9 +58,14 @@ impl Signer {
     /// Connects to the node at `url` and learns the network's rules. The chain id is computed from the genesis itself, so
     /// a node that lies about one cannot make the key sign for another.
     pub async fn connect(url: &str, key: SecretKey) -> Result<Self, WalletError> {
-        let rpc = RpcClient::connect(url)?;
+        Self::connect_over(RpcClient::connect(url)?, key).await
+    }
+
+    /// As [`Signer::connect`], over a client that may know several nodes: none of another chain is asked from then on.
+    pub async fn connect_over(rpc: RpcClient, key: SecretKey) -> Result<Self, WalletError> {
         let genesis: Genesis = rpc.chain_genesis().await?.raw.decode().map_err(WalletError::unreadable)?;
         let chain = genesis.chain_id();
+        rpc.follow(chain);
         Ok(Self { rpc, key, genesis, chain })
     }
 

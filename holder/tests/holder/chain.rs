@@ -8,6 +8,7 @@ use holdfast_ledger::{
     Event, Genesis, GenesisValidator, Holder, NewBatch, NewSegment, Params, Payment, Pending, Phase, Placement,
     Profile, Proposer, Register, Slot, State, Tx, TxBody, TxEnvelope, admit, build_block,
 };
+use holdfast_network::parents::HeavyNode;
 use holdfast_por::{BatchMeta, ChallengeParams};
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
 use holdfast_primitives::{
@@ -347,6 +348,10 @@ impl Ledger for SmallChain {
 
     async fn slots(&self, number: HolderNo, batch_log2: u8) -> Result<Vec<Slot>, LedgerError> {
         Ok(self.state().slots(number, batch_log2).cloned().collect())
+    }
+
+    async fn heavies(&self) -> Result<Vec<HeavyNode>, LedgerError> {
+        Ok(Vec::new())
     }
 
     async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, LedgerError> {

@@ -3,7 +3,7 @@
 use crate::batch::{Batch, GROUPS, MIB};
 use crate::chain::{PRICE, address, key};
 use bytes::Bytes;
-use holdfast_holder::{HolderService, Offer, Promises, SharedService};
+use holdfast_holder::{HolderService, Issuers, Offer, Promises, SharedService};
 use holdfast_ledger::Profile;
 use holdfast_ledger::statement::{Quote, Receipt};
 use holdfast_network::control::{CheckedQuoteRequest, QuoteService};
@@ -65,10 +65,12 @@ impl Desk {
             batch_classes: vec![20],
             accepting: true,
         };
+        let issuers = Arc::new(Issuers::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        issuers.lean_on(&[address(PARENT)]);
         let service = HolderService::new(
             key(HOLDER),
             CHAIN,
-            address(PARENT),
+            issuers,
             offer,
             vault.clone(),
             Arc::clone(&promises),

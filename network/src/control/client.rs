@@ -4,15 +4,17 @@ use super::error::ControlError;
 use super::offers::OfferStream;
 use crate::address::NodeAddr;
 use crate::time::Clock;
-use crate::transport::{BiStream, CloseReason, Connection, Endpoint, Protocol, last_words};
+use crate::transport::{BiStream, CloseReason, Connection, Endpoint, Protocol, RecvHalf, SendHalf, last_words};
 use crate::wire::{
     CONTROL_VERSION, ChildHello, FrameError, FromParent, HolderOffer, LOCATE_MAX, LocatedHolder, PlacementRequest,
     Refusal, Role, Signed, ToParent, Welcome, read_frame_within, write_frame,
 };
 use holdfast_primitives::{Address, Bounded, ChainId};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How long to wait for the reason of a connection that is ending.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -26,6 +28,8 @@ pub struct ControlClientConfig {
     pub stall: Duration,
     /// How long to wait for the next offer of a placement, at most until the request expires.
     pub placement: Duration,
+    /// How long to wait for whereabouts: the parent answers them from memory or asks its neighbours.
+    pub locate: Duration,
 }
 
 /// A session with a parent. Dropping it ends it; [`ControlClient::close`] says goodbye.
@@ -36,14 +40,21 @@ pub struct ControlClient {
     pub(super) me: Address,
     pub(super) parent: Address,
     pub(super) clock: Arc<dyn Clock>,
-    session: Mutex<BiStream>,
+    to_parent: Mutex<SendHalf>,
+    from_parent: Mutex<RecvHalf>,
+    pings: AtomicU32,
     welcome: Welcome,
     told_addr: NodeAddr,
 }
 
 impl Default for ControlClientConfig {
     fn default() -> Self {
-        Self { header: Duration::from_secs(5), stall: Duration::from_secs(30), placement: Duration::from_secs(30) }
+        Self {
+            header: Duration::from_secs(5),
+            stall: Duration::from_secs(30),
+            placement: Duration::from_secs(30),
+            locate: Duration::from_secs(15),
+        }
     }
 }
 
@@ -77,8 +88,9 @@ impl ControlClient {
         if let Some(observed) = welcome.observed {
             endpoint.note_observed(observed).await;
         }
-        let (session, me, parent) = (Mutex::new(stream), endpoint.id(), parent.id);
-        Ok(Self { connection, config, chain, me, parent, clock, session, welcome, told_addr })
+        let (to_parent, from_parent) = (Mutex::new(stream.send), Mutex::new(stream.recv));
+        let (me, parent, pings) = (endpoint.id(), parent.id, AtomicU32::new(0));
+        Ok(Self { connection, config, chain, me, parent, clock, to_parent, from_parent, pings, welcome, told_addr })
     }
 
     /// What the parent said at the beginning.
@@ -107,6 +119,21 @@ impl ControlClient {
         self.say(ToParent::Moved(addr)).await
     }
 
+    /// Asks whether the parent is there, and waits for its word; how long it took. Asks one at a time; not safe to cancel
+    /// unless the session is given up then.
+    ///
+    /// # Errors
+    /// [`ControlError::Frame`] when no pong came `within` the time.
+    pub async fn ping(&self, within: Duration) -> Result<Duration, ControlError> {
+        let mut from_parent = self.from_parent.lock().await;
+        let (number, since) = (self.pings.fetch_add(1, Ordering::Relaxed), Instant::now());
+        self.say(ToParent::Ping(number)).await?;
+        match read_frame_within(&mut *from_parent, within).await.map_err(|source| self.frame_error(source))? {
+            FromParent::Pong(back) if back == number => Ok(since.elapsed()),
+            other => Err(self.unexpected(&other, "a pong")),
+        }
+    }
+
     /// Asks for holders. `request` must name this node as owner and the parent as first hop.
     pub async fn place(&self, request: Signed<PlacementRequest>) -> Result<OfferStream<'_>, ControlError> {
         let wanted = request.statement.clone();
@@ -120,7 +147,7 @@ impl ControlClient {
         let (found, limit) = (holders.len(), LOCATE_MAX);
         let asked = Bounded::new(holders.to_vec()).map_err(|_| ControlError::TooMany { found, limit })?;
         let mut stream = self.ask(ToParent::Locate(asked)).await?;
-        let answer = read_frame_within(&mut stream.recv, self.config.placement).await;
+        let answer = read_frame_within(&mut stream.recv, self.config.locate).await;
         match answer.map_err(|source| self.frame_error(source))? {
             FromParent::Located(located) => {
                 Ok(holders.iter().map(|holder| self.pick(*holder, &located.holders)).collect())
@@ -152,8 +179,8 @@ impl ControlClient {
     }
 
     async fn say(&self, message: ToParent) -> Result<(), ControlError> {
-        let mut stream = self.session.lock().await;
-        let written = write_frame(&mut stream.send, &message, self.config.stall).await;
+        let mut stream = self.to_parent.lock().await;
+        let written = write_frame(&mut *stream, &message, self.config.stall).await;
         written.map_err(|source| self.frame_error(source))
     }
 
@@ -189,6 +216,7 @@ fn unexpected(parent: Address, found: &FromParent, expected: &'static str) -> Co
         FromParent::Offered(_) => "an offer",
         FromParent::Done(_) => "the end of a placement",
         FromParent::Located(_) => "whereabouts",
+        FromParent::Pong(_) => "a pong",
     };
     ControlError::Unexpected { parent, found, expected }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// Questions that a holder answers at once.
 const QUESTIONS_AT_ONCE: usize = 8;
@@ -100,6 +101,18 @@ fn check_path(
 impl ControlClient {
     /// Answers the parent's questions until the connection ends; returns why it did.
     pub async fn serve_quotes(&self, service: Arc<dyn QuoteService>) -> ControlError {
+        match self.serve_quotes_until(service, &CancellationToken::new()).await {
+            Some(ended) => ended,
+            None => unreachable!("nobody else has the token, and nobody cancels it"),
+        }
+    }
+
+    /// The same until `enough` is cancelled: then what was asked is still answered, and nothing new is taken.
+    pub async fn serve_quotes_until(
+        &self,
+        service: Arc<dyn QuoteService>,
+        enough: &CancellationToken,
+    ) -> Option<ControlError> {
         let room = Semaphore::new(QUESTIONS_AT_ONCE);
         let mut running = FuturesUnordered::new();
         loop {
@@ -108,19 +121,22 @@ impl ControlClient {
                 self.connection.accept_bi().await.map(|stream| (stream, place))
             };
             tokio::select! {
+                () = enough.cancelled() => break,
                 question = next => match question {
                     Ok((stream, place)) => running.push(async {
                         let answered = self.answer(stream, &service).await;
                         drop(place);
                         answered
                     }),
-                    Err(error) => return error.into(),
+                    Err(error) => return Some(error.into()),
                 },
                 Some(answered) = running.next() => if let Err(error) = answered {
                     tracing::debug!(%error, "a question of the parent came to nothing");
                 },
             }
         }
+        while running.next().await.is_some() {}
+        None
     }
 
     async fn answer(&self, mut stream: BiStream, service: &Arc<dyn QuoteService>) -> Result<(), FrameError> {

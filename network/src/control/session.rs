@@ -3,6 +3,7 @@
 use super::config::ControlPolicy;
 use super::place;
 use super::server::{ControlServer, lock};
+use crate::address::NodeAddr;
 use crate::lookup::{Directory, SessionNo};
 use crate::transport::{BiStream, Connection, TransportError};
 use crate::wire::{
@@ -44,7 +45,8 @@ struct Seat<'a> {
     directory: &'a Mutex<Directory<Arc<dyn Connection>>>,
     child: Address,
     role: Role,
-    session: SessionNo,
+    /// Its session in the directory; none for a visitor, who is not listed.
+    session: Option<SessionNo>,
 }
 
 impl<P: ControlPolicy> ControlServer<P> {
@@ -75,15 +77,23 @@ impl<P: ControlPolicy> ControlServer<P> {
         let child = connection.remote_id();
         self.check_hello(&hello, child)?;
         let role = hello.role;
-        let joined = self.directory().join(role, hello.addr, connection.clone());
-        let (session, replaced) = joined.map_err(|full| Refusal::new(RefusalCode::Busy, full))?;
-        if let Some(old) = replaced {
-            old.close(RefusalCode::Replaced.number(), "this identity has come again");
-        }
+        let session = match role {
+            Role::Owner | Role::Holder => Some(self.seat(role, hello.addr, connection)?),
+            Role::Visitor => None,
+        };
         let seat = Seat { directory: &self.directory, child, role, session };
         let relay_url = self.config.relay_url.as_deref().and_then(|url| Text::new(url).ok());
         let observed = connection.observed_addr();
         Ok((seat, Welcome { height: self.policy.height(), you: child, observed, relay_url }))
+    }
+
+    fn seat(&self, role: Role, addr: NodeAddr, connection: &Arc<dyn Connection>) -> Result<SessionNo, Refusal> {
+        let joined = self.directory().join(role, addr, connection.clone());
+        let (session, replaced) = joined.map_err(|full| Refusal::new(RefusalCode::Busy, full))?;
+        if let Some(old) = replaced {
+            old.close(RefusalCode::Replaced.number(), "this identity has come again");
+        }
+        Ok(session)
     }
 
     fn check_hello(&self, hello: &ChildHello, child: Address) -> Result<(), Refusal> {
@@ -109,18 +119,21 @@ impl<P: ControlPolicy> ControlServer<P> {
     /// Reads what a child says of itself until its session stream ends.
     async fn updates(&self, mut stream: BiStream, seat: &Seat<'_>) -> Result<(), Ending> {
         while let Some(message) = read_frame::<ToParent>(&mut stream.recv).await? {
-            // Whoever says more than that waits in its own stream's window.
-            tokio::time::sleep(UPDATE_PAUSE).await;
-            match message {
-                ToParent::Offer(offer) if seat.role == Role::Holder => {
-                    self.directory().offer(seat.child, seat.session, offer);
+            match (message, seat.session) {
+                (ToParent::Ping(number), _) => self.write(&mut stream, &FromParent::Pong(number)).await?,
+                (ToParent::Offer(offer), Some(session)) if seat.role == Role::Holder => {
+                    self.directory().offer(seat.child, session, offer);
                 }
-                ToParent::Moved(addr) if addr.id == seat.child => self.directory().moved(seat.role, seat.session, addr),
+                (ToParent::Moved(addr), Some(session)) if addr.id == seat.child => {
+                    self.directory().moved(seat.role, session, addr);
+                }
                 _ => {
                     let refusal = Refusal::new(RefusalCode::Malformed, "not a message for a session stream");
                     return Err(Ending::Refused(refusal));
                 }
             }
+            // Whoever says more than that waits in its own stream's window.
+            tokio::time::sleep(UPDATE_PAUSE).await;
         }
         Ok(())
     }
@@ -138,7 +151,7 @@ impl<P: ControlPolicy> ControlServer<P> {
                 accepted = next => {
                     let (stream, place) = accepted?;
                     running.push(async move {
-                        let served = self.request(stream, seat.child).await;
+                        let served = self.request(stream, seat).await;
                         drop(place);
                         served
                     });
@@ -150,8 +163,12 @@ impl<P: ControlPolicy> ControlServer<P> {
         }
     }
 
-    async fn request(&self, mut stream: BiStream, child: Address) -> Result<(), FrameError> {
+    async fn request(&self, mut stream: BiStream, seat: &Seat<'_>) -> Result<(), FrameError> {
+        let child = seat.child;
         let refusal = match read_frame_within::<ToParent>(&mut stream.recv, self.config.header).await {
+            Ok(ToParent::Place(_) | ToParent::Locate(_)) if seat.role == Role::Visitor => {
+                Some(Refusal::new(RefusalCode::NotWelcome, "a visitor may ask for nothing"))
+            }
             Ok(ToParent::Place(request)) => match self.limit(&self.placements, child) {
                 Ok(()) => place::serve(self, &mut stream, request, child).await?,
                 Err(refusal) => Some(refusal),
@@ -189,6 +206,8 @@ impl<P: ControlPolicy> ControlServer<P> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        lock(self.directory).leave(self.child, self.role, self.session);
+        if let Some(session) = self.session {
+            lock(self.directory).leave(self.child, self.role, session);
+        }
     }
 }

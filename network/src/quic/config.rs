@@ -12,6 +12,13 @@ use std::time::Duration;
 const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// Streams that a peer may have open towards us on one connection.
 const STREAMS_MAX: u32 = 32;
+/// Silence after which a connection counts as lost unless configured otherwise: four keep-alives.
+const IDLE: Duration = Duration::from_secs(10);
+/// Silence after which a keep-alive is sent. It costs each side two small packets; a child that asks its parent more often
+/// (`control::Timing`) never comes to send one.
+const KEEP_ALIVE: Duration = Duration::from_millis(2_500);
+/// Silence after which one of a connection's paths is given up for another.
+const PATH_IDLE: Duration = Duration::from_millis(7_500);
 
 /// Settings of a [`QuicEndpoint`](crate::quic::QuicEndpoint).
 #[derive(Clone, Debug)]
@@ -32,7 +39,8 @@ pub struct QuicConfig {
     pub port_mapping: bool,
     /// How long dialling may take.
     pub connect_timeout: Duration,
-    /// Silence after which a connection counts as lost. Keep-alives are sent every five seconds, so what is idle needs more.
+    /// Silence after which a connection counts as lost. Keep-alives are sent every two and a half seconds, so what is idle
+    /// needs more.
     pub idle: Duration,
     /// After so long without the home relay the endpoint is rebuilt, once nothing depends on it.
     pub relay_patience: Duration,
@@ -50,7 +58,7 @@ impl QuicConfig {
             relay_only: false,
             port_mapping: true,
             connect_timeout: Duration::from_secs(15),
-            idle: Duration::from_secs(30),
+            idle: IDLE,
             relay_patience: Duration::from_secs(60),
         }
     }
@@ -62,13 +70,8 @@ impl QuicConfig {
     }
 
     /// Takes the relays of the parent and its backups, in this order.
-    pub fn with_parents(mut self, parents: &[NodeAddr]) -> Self {
-        for url in parents.iter().filter_map(NodeAddr::relay) {
-            if !self.relays.iter().any(|known| known == url) {
-                self.relays.push(url.to_owned());
-            }
-        }
-        self
+    pub fn with_parents(self, parents: &[NodeAddr]) -> Self {
+        Self { relays: relays_of(parents), ..self }
     }
 
     pub(super) fn builder(&self) -> Result<Builder, TransportError> {
@@ -94,12 +97,21 @@ impl QuicConfig {
     }
 
     fn relay_mode(&self) -> Result<RelayMode, TransportError> {
-        if self.relays.is_empty() {
-            return Ok(RelayMode::Disabled);
-        }
         let relays = self.relays.iter().map(|url| relay_config(url)).collect::<Result<Vec<_>, _>>()?;
+        // Even with none: a parent that is found later may have one.
         Ok(RelayMode::Custom(RelayMap::from_iter(relays)))
     }
+}
+
+/// The relays of these nodes, each once.
+pub(super) fn relays_of(nodes: &[NodeAddr]) -> Vec<String> {
+    let mut relays: Vec<String> = Vec::new();
+    for url in nodes.iter().filter_map(NodeAddr::relay) {
+        if !relays.iter().any(|known| known == url) {
+            relays.push(url.to_owned());
+        }
+    }
+    relays
 }
 
 /// Address discovery over QUIC needs the relay's certificate, so it is asked of https relays only.
@@ -117,6 +129,9 @@ fn transport_config(idle: Duration) -> Result<QuicTransportConfig, TransportErro
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(idle))
+        .keep_alive_interval(KEEP_ALIVE)
+        .default_path_keep_alive_interval(KEEP_ALIVE)
+        .default_path_max_idle_timeout(PATH_IDLE)
         .build())
 }
 

@@ -1,6 +1,6 @@
 //! The endpoint over iroh. It holds the real endpoint behind a watch, so that it can be rebuilt under its users.
 
-use super::config::{QuicConfig, bind_error};
+use super::config::{QuicConfig, bind_error, relay_config, relays_of};
 use super::connection::{QuicConnection, QuicIncoming};
 use super::watch::watch_home_relay;
 use crate::address::{DIRECT_ADDRS_MAX, NodeAddr};
@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Relays in use, those of former parents included, unless the present ones are more.
+const RELAYS_MAX: usize = 6;
 
 /// A node on the real network.
 pub struct QuicEndpoint {
@@ -33,6 +36,8 @@ pub(super) struct Shared {
     pub(super) rebuilds: AtomicU32,
     /// Where heavy nodes see this node, one address per family.
     observed: Mutex<Vec<SocketAddr>>,
+    /// The relays in use: the configured ones at first.
+    relays: Mutex<Vec<String>>,
     /// What was given out last, for the moment without an endpoint.
     last_addr: Mutex<NodeAddr>,
     id: Address,
@@ -53,13 +58,12 @@ impl QuicEndpoint {
             closed: CancellationToken::new(),
             rebuilds: AtomicU32::new(0),
             observed: Mutex::default(),
+            relays: Mutex::new(config.relays.clone()),
             last_addr: Mutex::new(NodeAddr::bare(id)),
             id,
             config,
         });
-        if !shared.config.relays.is_empty() {
-            tokio::spawn(watch_home_relay(shared.clone()));
-        }
+        tokio::spawn(watch_home_relay(shared.clone()));
         Ok(Self { shared })
     }
 
@@ -115,6 +119,23 @@ impl Shared {
 
     pub(super) fn observed(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn relays(&self) -> Vec<String> {
+        self.relays.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Uses these relays from now on, and a few former ones, through which connections may still live; tells which are new
+    /// and which are not used any more.
+    fn replace_relays(&self, relays: &[String]) -> (Vec<String>, Vec<String>) {
+        let mut used = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = used.clone();
+        let former = before.iter().filter(|url| !relays.contains(url)).cloned();
+        *used = relays.iter().cloned().chain(former).take(RELAYS_MAX.max(relays.len())).collect();
+        let without = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|url| !those.contains(url)).cloned().collect()
+        };
+        (without(&used, &before), without(&before, &used))
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -190,6 +211,22 @@ impl Endpoint for QuicEndpoint {
             endpoint.remove_external_addr(&gone).await;
         }
         endpoint.add_external_addr(addr).await;
+    }
+
+    async fn note_parents(&self, parents: &[NodeAddr]) {
+        let (new, old) = self.shared.replace_relays(&relays_of(parents));
+        let Some(endpoint) = self.shared.endpoint() else { return };
+        for url in new {
+            match relay_config(&url) {
+                Ok(config) => drop(endpoint.insert_relay(config.url.clone(), Arc::new(config)).await),
+                Err(error) => tracing::warn!(%error, "a heavy node's relay cannot be used"),
+            }
+        }
+        for url in old {
+            if let Ok(config) = relay_config(&url) {
+                endpoint.remove_relay(&config.url).await;
+            }
+        }
     }
 
     async fn close(&self) {

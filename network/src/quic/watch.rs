@@ -23,11 +23,12 @@ const HELD_BACK_MAX: u32 = 10;
 pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
     let mut lost_since: Option<Instant> = None;
     let mut patience = shared.config.relay_patience;
-    let has_backup = shared.config.relays.len() > 1;
-    let longest = if has_backup { PERIOD_WITH_BACKUP_MAX } else { PERIOD_MAX };
-    let period = longest.min(shared.config.relay_patience / 4);
     let mut sockets = Vec::new();
     loop {
+        // Parents, and with them relays, come and go.
+        let has_backup = shared.relays().len() > 1;
+        let longest = if has_backup { PERIOD_WITH_BACKUP_MAX } else { PERIOD_MAX };
+        let period = longest.min(shared.config.relay_patience / 4);
         tokio::select! {
             () = shared.closed.cancelled() => return,
             () = tokio::time::sleep(period) => {}
@@ -36,13 +37,17 @@ pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
             build_again(&shared, &sockets).await;
             continue;
         };
+        if shared.relays().is_empty() {
+            lost_since = None;
+            continue;
+        }
         if endpoint.home_relay_status().get().iter().any(|status| status.is_connected()) {
             (lost_since, patience) = (None, shared.config.relay_patience);
             continue;
         }
         let gone = lost_since.get_or_insert_with(Instant::now).elapsed();
         if has_backup {
-            compare_relays(&shared.config, &endpoint).await;
+            compare_relays(&shared, &endpoint).await;
         }
         if is_due(gone, patience, shared.connections()) {
             tracing::warn!(?gone, "the home relay is gone: rebuilding the endpoint");
@@ -59,8 +64,8 @@ pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
 
 /// Has the endpoint measure its relays now, and take the best that answers for its home; left alone it does so every
 /// twenty seconds or so. It measures whenever its list of relays is touched.
-async fn compare_relays(config: &QuicConfig, endpoint: &iroh::Endpoint) {
-    if let Some(relay) = config.relays.first().and_then(|url| relay_config(url).ok()) {
+async fn compare_relays(shared: &Shared, endpoint: &iroh::Endpoint) {
+    if let Some(relay) = shared.relays().first().and_then(|url| relay_config(url).ok()) {
         endpoint.insert_relay(relay.url.clone(), relay.into()).await;
     }
 }
@@ -72,7 +77,7 @@ fn is_due(gone: Duration, patience: Duration, connections: usize) -> bool {
 /// Binds the sockets that were bound before, or else what the configuration says. Should neither succeed, the next look
 /// tries again.
 async fn build_again(shared: &Shared, sockets: &[SocketAddr]) {
-    let mut config = shared.config.clone();
+    let mut config = QuicConfig { relays: shared.relays(), ..shared.config.clone() };
     config.advertise.extend(shared.observed().iter());
     let same = QuicConfig { bind: sockets.to_vec(), ..config.clone() };
     let built = match bind_iroh(&same).await {

@@ -1,12 +1,14 @@
 //! The control protocol, `holdfast/control/1`: a light node and its heavy node.
 //!
 //! ```text
-//! session    the child's first stream   Hello ->  <- Welcome | Refused,  then Offer / Moved ->  as they change
+//! session    the child's first stream   Hello ->  <- Welcome | Refused,  then Offer / Moved ->  as they change,
+//!                                       and Ping -> <- Pong as often as the child likes
 //! request    one stream each, child     Place ->  <- Offered ... Done    Locate ->  <- Located      (or Refused)
 //! question   one stream each, parent    Quote ->  <- Quoted | Declined
 //! ```
 //!
-//! While the session stream lives the child is online.
+//! While the session stream lives the child is online. A visitor measures the way and is no child: it is on no list and may
+//! ask for nothing but pongs.
 
 use super::access::Ticket;
 use super::frame::Message;
@@ -34,6 +36,8 @@ pub enum Role {
     Owner = 0,
     /// Offers space (and may ask for holders too).
     Holder = 1,
+    /// Measures how far the heavy node is, and takes nobody's place.
+    Visitor = 2,
 }
 
 /// The first words of a child.
@@ -104,6 +108,8 @@ pub enum ToParent {
     Place(Signed<PlacementRequest>),
     /// Asks where holders are.
     Locate(Bounded<Address, LOCATE_MAX>),
+    /// Is the parent there? On the session stream; the number comes back.
+    Ping(u32),
 }
 
 /// To a child, on streams that the child opened.
@@ -119,6 +125,8 @@ pub enum FromParent {
     Done(PlacementDone),
     /// Where holders are.
     Located(Located),
+    /// It is; on the session stream, with the number of the ping.
+    Pong(u32),
 }
 
 /// To a holder, on streams that the parent opens.
@@ -143,13 +151,13 @@ const LOCATED_BYTES: u32 = CONTROL_FRAME_BYTES_MAX as u32;
 
 impl Message for ToParent {
     const NAME: &'static str = "child";
-    const CAPS: &'static [u32] = &[NODE_ADDR_BYTES + 64, 64, NODE_ADDR_BYTES, PLACEMENT_BYTES, 16 * 1024];
+    const CAPS: &'static [u32] = &[NODE_ADDR_BYTES + 64, 64, NODE_ADDR_BYTES, PLACEMENT_BYTES, 16 * 1024, 8];
     const VERSION: u8 = CONTROL_VERSION;
 }
 
 impl Message for FromParent {
     const NAME: &'static str = "parent";
-    const CAPS: &'static [u32] = &[512, 256, 4 * 1024, 256, LOCATED_BYTES];
+    const CAPS: &'static [u32] = &[512, 256, 4 * 1024, 256, LOCATED_BYTES, 8];
     const VERSION: u8 = CONTROL_VERSION;
 }
 

@@ -12,8 +12,8 @@ use crate::chain::{
 };
 use crate::dev::{DevApiClient as Dev, FaucetLimit};
 use crate::market::{
-    ContractView, HolderRef, HolderView, MarketApiClient as Market, NodeView, PricingView, QuoteAsk, QuoteView,
-    SlotView,
+    ContractView, HeavyView, HolderRef, HolderView, MarketApiClient as Market, NodeView, PricingView, QuoteAsk,
+    QuoteView, SlotView,
 };
 use crate::round::{
     FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView,
@@ -52,8 +52,6 @@ macro_rules! feeds {
 }
 
 calls! {
-    /// Where the chain stands.
-    chain_status = Chain::status() -> ChainStatus;
     /// The first state and the rules.
     chain_genesis = Chain::genesis() -> GenesisView;
     /// The rules alone.
@@ -103,6 +101,8 @@ calls! {
     market_segment = Market::segment(number: SegmentNo) -> SegmentView;
     /// How light nodes reach this heavy node.
     market_node = Market::node() -> NodeView;
+    /// The heavy nodes that this one knows.
+    market_heavies = Market::heavies(page: Option<PageAsk>) -> Page<HeavyView>;
     /// What storing would cost.
     market_quote = Market::quote(ask: QuoteAsk) -> QuoteView;
 
@@ -156,10 +156,32 @@ feeds! {
 }
 
 impl RpcClient {
-    /// Hands in a transaction.
+    /// Where the chain stands.
+    ///
+    /// # Errors
+    /// As all calls.
+    pub async fn chain_status(&self) -> Result<ChainStatus, RpcError> {
+        let status = self.answer(Chain::status(self).await)?;
+        self.nodes.saw(status.height);
+        self.nodes.follow(status.chain);
+        Ok(status)
+    }
+
+    /// Hands in a transaction. Where a node died over it, another may know the transaction already: that is no error.
+    ///
+    /// # Errors
+    /// As all calls; [`RpcError::Answered`] with the rule that it breaks.
     pub async fn tx_submit(&self, envelope: &TxEnvelope) -> Result<TxId, RpcError> {
         let bytes = borsh::to_vec(envelope).expect("an envelope encodes into memory");
-        self.answer(Tx::submit(self, HexBytes(bytes)).await)
+        let moves = self.nodes.moves();
+        let submitted = self.answer(Tx::submit(self, HexBytes(bytes)).await);
+        if matches!(submitted, Err(RpcError::Answered { .. })) && self.nodes.moves() != moves {
+            let id = envelope.signed.id();
+            if matches!(self.tx_status(id).await?, TxStatus::Pending | TxStatus::Final { .. }) {
+                return Ok(id);
+            }
+        }
+        submitted
     }
 
     /// What became of a transaction, once it is settled or after `timeout` (at most a minute) as it stands.
@@ -182,11 +204,11 @@ impl RpcClient {
     }
 
     fn answer<T>(&self, answer: Result<T, ClientError>) -> Result<T, RpcError> {
-        answer.map_err(|error| RpcError::of(error, self.url()))
+        answer.map_err(|error| RpcError::of(error, &self.url()))
     }
 
     fn feed<T>(&self, subscription: Result<Subscription<T>, ClientError>) -> Result<Feed<T>, RpcError> {
         let subscription = self.answer(subscription)?;
-        Ok(Feed { url: self.url().to_owned(), subscription })
+        Ok(Feed { url: self.url(), subscription })
     }
 }

@@ -114,7 +114,7 @@ impl RpcError {
         match error {
             ClientError::Call(answer) => Self::answered(&answer),
             ClientError::RequestTimeout => Self::TimedOut { url },
-            ClientError::Transport(cause) => match rejected(cause.as_ref()) {
+            ClientError::Transport(cause) => match rejected_status(cause.as_ref()) {
                 Some(status) => Self::rejected(status, url),
                 None if is_misread(cause.as_ref()) => Self::Unreadable { url, cause: innermost(cause.as_ref()) },
                 None => Self::Unreachable { url, cause: innermost(cause.as_ref()) },
@@ -161,7 +161,7 @@ impl RpcError {
 /// Whether the call was not even looked at: the connection was refused, or the node had no room for another.
 pub(super) fn is_refused(error: &ClientError) -> bool {
     let ClientError::Transport(cause) = error else { return false };
-    if matches!(rejected(cause.as_ref()), Some(429 | 503)) {
+    if matches!(rejected_status(cause.as_ref()), Some(429 | 503)) {
         return true;
     }
     let mut cause: Option<&(dyn Error + 'static)> = Some(cause.as_ref());
@@ -180,7 +180,7 @@ fn is_misread(cause: &(dyn Error + Send + Sync + 'static)) -> bool {
 }
 
 /// The HTTP status of an answer that is no success.
-fn rejected(cause: &(dyn Error + Send + Sync + 'static)) -> Option<u16> {
+pub(super) fn rejected_status(cause: &(dyn Error + Send + Sync + 'static)) -> Option<u16> {
     let over_http = cause.downcast_ref::<HttpError>().and_then(|error| match error {
         HttpError::Rejected { status_code } => Some(*status_code),
         _ => None,

@@ -3,20 +3,20 @@
 
 mod calls;
 mod error;
+mod nodes;
 mod transport;
 mod wait;
 
 pub use error::RpcError;
+pub use nodes::NODES_MAX;
 pub use wait::Inclusion;
 
-use holdfast_primitives::limits::{RPC_REQUEST_BYTES_MAX, RPC_RESPONSE_BYTES_MAX};
+use holdfast_primitives::ChainId;
+use nodes::Nodes;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
 use upstream::core::client::Subscription;
-use upstream::http_client::{HttpClient, HttpClientBuilder};
-use upstream::ws_client::WsClient;
 
 /// How patient a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +27,12 @@ pub struct ClientConfig {
     pub retry_for: Duration,
 }
 
-/// A client of one node. Cheap to clone; clones share connections.
+/// A client of one node, or of several that take each other's place when one is away. Cheap to clone; clones share
+/// connections.
 #[derive(Clone)]
 pub struct RpcClient {
-    url: String,
     config: ClientConfig,
-    http: HttpClient,
-    ws: Arc<Mutex<Option<Arc<WsClient>>>>,
+    nodes: Arc<Nodes>,
 }
 
 /// The notifications of one subscription. Dropping it ends the subscription.
@@ -49,10 +48,11 @@ impl Default for ClientConfig {
 }
 
 impl RpcClient {
-    /// A client of the node at `url` (`http://host:port`; `ws://` is understood too). Opens no connection yet.
+    /// A client of the node at `url` (`http://host:port`; `ws://` is understood too), or of several with commas between
+    /// them: the first is asked until it is away. Opens no connection yet.
     ///
     /// # Errors
-    /// [`RpcError::Url`] when it is no such address.
+    /// [`RpcError::Url`] when one is no such address.
     pub fn connect(url: &str) -> Result<Self, RpcError> {
         Self::connect_with(url, ClientConfig::default())
     }
@@ -60,29 +60,45 @@ impl RpcClient {
     /// As [`RpcClient::connect`], with another patience.
     ///
     /// # Errors
-    /// [`RpcError::Url`] when it is no such address.
+    /// [`RpcError::Url`] when one is no such address.
     pub fn connect_with(url: &str, config: ClientConfig) -> Result<Self, RpcError> {
-        let http_url = match url.split_once("://") {
-            Some(("http" | "ws", rest)) => format!("http://{rest}"),
-            Some(("https" | "wss", rest)) => format!("https://{rest}"),
-            _ => return Err(RpcError::Url { url: url.to_owned(), cause: "it does not begin with http://".to_owned() }),
-        };
-        let http = HttpClientBuilder::default()
-            .max_request_size(RPC_REQUEST_BYTES_MAX)
-            .max_response_size(RPC_RESPONSE_BYTES_MAX)
-            .request_timeout(config.request_timeout)
-            .build(&http_url)
-            .map_err(|error| RpcError::Url { url: url.to_owned(), cause: error.to_string() })?;
-        Ok(Self { url: http_url, config, http, ws: Arc::default() })
+        let urls: Vec<&str> = url.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
+        Ok(Self { config, nodes: Arc::new(Nodes::new(&urls, config)?) })
     }
 
-    /// The node's address, as `http://...`.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// The address of the node that is asked now, as `http://...`.
+    pub fn url(&self) -> String {
+        self.nodes.current().url.clone()
+    }
+
+    /// The addresses of all nodes that may be asked, those that the user named first.
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.all().iter().map(|node| node.url.clone()).collect()
+    }
+
+    /// Says which chain it is about: nodes of another chain are not asked any more.
+    pub fn follow(&self, chain: ChainId) {
+        self.nodes.follow(chain);
+    }
+
+    /// Takes further nodes in mind, for when those known are away; at most [`NODES_MAX`] in all. What is no address is left
+    /// out.
+    pub fn learn(&self, urls: &[String]) {
+        self.nodes.learn(urls);
+    }
+
+    /// Asks the node at `url` first from now on, if it is known and fit.
+    pub async fn prefer(&self, url: &str) {
+        self.nodes.prefer(url.trim_end_matches('/')).await;
     }
 }
 
 impl<T: DeserializeOwned> Feed<T> {
+    /// The address of the node that tells.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The next notification; `None` once the subscription or the connection ended.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
-//! How calls travel: over HTTP, tried again while the connection is refused; subscriptions over one shared WebSocket.
+//! How calls travel: over HTTP, to another node when one is away, tried again while all refuse the connection; subscriptions
+//! over one shared WebSocket for each node.
 
 use super::RpcClient;
 use super::error::is_refused;
+use super::nodes::{Node, is_away};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use holdfast_primitives::limits::{RPC_REQUEST_BYTES_MAX, RPC_RESPONSE_BYTES_MAX};
 use serde::de::DeserializeOwned;
@@ -57,23 +59,46 @@ impl RpcClient {
         Patience { until: Instant::now() + self.config.retry_for, delays: delays.build() }
     }
 
-    /// The shared WebSocket, opened when there is none or the last one broke.
-    async fn socket(&self) -> Result<Arc<WsClient>, ClientError> {
-        let mut shared = self.ws.lock().await;
+    /// A node's WebSocket, opened when there is none or the last one broke.
+    async fn socket(&self, node: &Node) -> Result<Arc<WsClient>, ClientError> {
+        let mut shared = node.ws.lock().await;
         if let Some(socket) = shared.as_ref().filter(|socket| socket.is_connected()) {
             return Ok(socket.clone());
         }
-        let url = self.url.replacen("http", "ws", 1);
+        let builder = WsClientBuilder::default()
+            .max_request_size(RPC_REQUEST_BYTES_MAX)
+            .max_response_size(RPC_RESPONSE_BYTES_MAX)
+            .request_timeout(self.config.request_timeout);
+        let socket = builder.build(node.url.replacen("http", "ws", 1)).await?;
+        Ok(shared.insert(Arc::new(socket)).clone())
+    }
+
+    /// The WebSocket of the first node that has one for us.
+    async fn any_socket(&self) -> Result<(Arc<Node>, Arc<WsClient>), ClientError> {
         let mut patience = self.patience();
         loop {
-            let builder = WsClientBuilder::default()
-                .max_request_size(RPC_REQUEST_BYTES_MAX)
-                .max_response_size(RPC_RESPONSE_BYTES_MAX)
-                .request_timeout(self.config.request_timeout);
-            match builder.build(&url).await {
-                Ok(socket) => return Ok(shared.insert(Arc::new(socket)).clone()),
-                Err(error) => patience.after(error).await?,
+            let mut first = None;
+            for node in self.nodes.order() {
+                let opened = match self.nodes.enter(&node).await {
+                    Ok(()) => self.socket(&node).await,
+                    Err(error) => Err(error),
+                };
+                match opened {
+                    Ok(socket) => {
+                        self.nodes.settle_on(&node);
+                        return Ok((node, socket));
+                    }
+                    Err(error) if is_away(&error) => {
+                        self.nodes.rest(&node);
+                        first.get_or_insert(error);
+                    }
+                    Err(error) => {
+                        first = Some(error);
+                        break;
+                    }
+                }
             }
+            patience.after(first.expect("there is a node, and it failed")).await?;
         }
     }
 }
@@ -83,7 +108,7 @@ impl ClientT for RpcClient {
     where
         Params: ToRpcParams + Send,
     {
-        self.http.notification(method, params).await
+        self.nodes.current().http.notification(method, params).await
     }
 
     async fn request<R, Params>(&self, method: &str, params: Params) -> Result<R, ClientError>
@@ -94,11 +119,18 @@ impl ClientT for RpcClient {
         let params = Ready(params.to_rpc_params()?);
         let mut patience = self.patience();
         loop {
-            let error = match self.http.request::<R, _>(method, params.clone()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            patience.after(error).await?;
+            let mut first = None;
+            for node in self.nodes.order() {
+                match self.nodes.ask::<R>(&node, method, params.clone()).await {
+                    Err(error) if self.nodes.may_go_on(method, &error) => drop(first.get_or_insert(error)),
+                    Err(error) => {
+                        first = Some(error);
+                        break;
+                    }
+                    answer => return answer,
+                }
+            }
+            patience.after(first.expect("there is a node, and it failed")).await?;
         }
     }
 
@@ -106,7 +138,7 @@ impl ClientT for RpcClient {
     where
         R: DeserializeOwned + fmt::Debug + 'a,
     {
-        self.http.batch_request(batch).await
+        self.nodes.current().http.batch_request(batch).await
     }
 }
 
@@ -121,13 +153,15 @@ impl SubscriptionClientT for RpcClient {
         Params: ToRpcParams + Send,
         Notif: DeserializeOwned,
     {
-        self.socket().await?.subscribe(subscribe_method, params, unsubscribe_method).await
+        let (_, socket) = self.any_socket().await?;
+        socket.subscribe(subscribe_method, params, unsubscribe_method).await
     }
 
     async fn subscribe_to_method<Notif>(&self, method: &str) -> Result<Subscription<Notif>, ClientError>
     where
         Notif: DeserializeOwned,
     {
-        self.socket().await?.subscribe_to_method(method).await
+        let (_, socket) = self.any_socket().await?;
+        socket.subscribe_to_method(method).await
     }
 }

@@ -47,7 +47,7 @@ impl RpcClient {
         let waiting = Waiting { tx, deadline, since: Instant::now() };
         loop {
             match self.look(&waiting).await? {
-                Some(TxStatus::Final { height, index }) => return Ok(Inclusion { tx, height, index }),
+                Some(TxStatus::Final { height, index }) => return Ok(self.included(tx, height, index)),
                 Some(TxStatus::Dropped { code, message, .. }) => return Err(RpcError::Dropped { tx, code, message }),
                 Some(TxStatus::Unknown) => self.hand_in_again(envelope, &waiting).await?,
                 Some(TxStatus::Pending) | None => {}
@@ -68,7 +68,7 @@ impl RpcClient {
         loop {
             let found = self.look(&waiting).await?;
             match found {
-                Some(TxStatus::Final { height, index }) => return Ok(Inclusion { tx, height, index }),
+                Some(TxStatus::Final { height, index }) => return Ok(self.included(tx, height, index)),
                 Some(TxStatus::Dropped { code, message, .. }) => return Err(RpcError::Dropped { tx, code, message }),
                 _ if !waiting.is_over() => {}
                 Some(TxStatus::Unknown) => return Err(RpcError::Forgotten { tx, waited: deadline }),
@@ -79,6 +79,12 @@ impl RpcClient {
                 waiting.pause().await;
             }
         }
+    }
+
+    /// Whoever is asked next must know that block.
+    fn included(&self, tx: TxId, height: Height, index: u32) -> Inclusion {
+        self.nodes.saw(height);
+        Inclusion { tx, height, index }
     }
 
     /// Asks once, for as long as one call may wait; none when the node is away and there is time left.

@@ -1,9 +1,11 @@
 //! `market`: who holds data, at what price, and what storing would cost.
 
+mod heavies;
 mod json;
 mod quote;
 mod serve;
 
+pub use heavies::HeavyView;
 pub use json::*;
 pub use quote::*;
 pub(crate) use serve::MarketNamespace;
@@ -50,6 +52,10 @@ pub trait MarketApi {
     #[method(name = "node")]
     fn node(&self) -> Result<NodeView, Failure>;
 
+    /// The heavy nodes that this one knows and light nodes may take as parents: itself first.
+    #[method(name = "heavies")]
+    fn heavies(&self, page: Option<PageAsk>) -> Result<Page<HeavyView>, Failure>;
+
     /// What storing would cost with the cheapest holders that are online and have room. An estimate: the price that
     /// counts is what the holders sign.
     #[method(name = "quote", blocking)]
@@ -81,6 +87,10 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .returns::<Page<ContractView>>();
     namespace.method("segment", "One segment.").needs::<u32>("number").returns::<SegmentView>();
     namespace.method("node", "How light nodes reach this heavy node.").returns::<NodeView>();
+    namespace
+        .method("heavies", "The heavy nodes that this one knows and light nodes may take as parents: itself first.")
+        .takes::<PageAsk>("page")
+        .returns::<Page<HeavyView>>();
     namespace
         .method(
             "quote",

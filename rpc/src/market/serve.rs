@@ -1,7 +1,7 @@
 //! Answers of the `market` namespace.
 
 use super::quote::{Offer, QuoteAsk, QuoteView, estimate};
-use super::{ContractView, HolderRef, HolderView, MarketApiServer, NodeView, PricingView, SlotView};
+use super::{ContractView, HeavyView, HolderRef, HolderView, MarketApiServer, NodeView, PricingView, SlotView};
 use crate::account::SegmentView;
 use crate::backend::Backend;
 use crate::error::Failure;
@@ -105,6 +105,11 @@ impl MarketApiServer for MarketNamespace {
             children: node.children,
             peers: node.peers,
         })
+    }
+
+    fn heavies(&self, page: Option<PageAsk>) -> Result<Page<HeavyView>, Failure> {
+        let (look, heavies) = (self.look(), self.backend.heavies());
+        PageAsk::cut(page, heavies.len() as u64, |place| Ok(HeavyView::of(&look, &heavies[place as usize])))
     }
 
     fn quote(&self, ask: QuoteAsk) -> Result<QuoteView, Failure> {

@@ -19,7 +19,8 @@ use holdfast_primitives::{
 };
 use holdfast_rpc::tx::TxStatus;
 use holdfast_rpc::{
-    Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, RpcConfig, RpcServer, Standing, SubmitError, Tip, serve,
+    Backend, BackendError, Check, Faucet, HeavyInfo, NodeInfo, ProofPlace, RpcConfig, RpcServer, Standing, SubmitError,
+    Tip, serve,
 };
 use holdfast_wallet::NodeSource;
 use std::collections::BTreeMap;
@@ -369,6 +370,10 @@ impl Backend for Teller {
 
     async fn submit(&self, _: TxEnvelope) -> Result<TxId, SubmitError> {
         Err(SubmitError::NotSynced { height: self.story.tip.chain().height })
+    }
+
+    fn heavies(&self) -> Vec<HeavyInfo> {
+        Vec::new()
     }
 
     fn node(&self) -> NodeInfo {

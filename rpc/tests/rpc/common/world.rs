@@ -12,7 +12,7 @@ use holdfast_primitives::{
     Purpose, RoundNo, SecretKey, SegmentNo, StateRoot, TimeMs, TxId, ValidatorSet, VrfProof, sha256, vote_payload,
 };
 use holdfast_rpc::tx::TxStatus;
-use holdfast_rpc::{Backend, BackendError, Check, Faucet, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
+use holdfast_rpc::{Backend, BackendError, Check, Faucet, HeavyInfo, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -246,6 +246,18 @@ impl Backend for World {
             synced: true,
             version: "0.1.0".into(),
         }
+    }
+
+    fn heavies(&self) -> Vec<HeavyInfo> {
+        let info = |key: SecretKey, port: u16, rpc_url: Option<&str>| HeavyInfo {
+            address: key.address(),
+            node_addr: format!("{}@127.0.0.1:{port}", key.address()),
+            rpc_url: rpc_url.map(str::to_owned),
+        };
+        vec![
+            info(records::validator(), 4_001, Some("http://127.0.0.1:7450")),
+            info(SecretKey::from_seed([200; 32]), 4_002, None),
+        ]
     }
 
     fn standing(&self) -> Standing {
