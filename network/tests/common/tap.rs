@@ -224,6 +224,10 @@ impl Endpoint for Tapped {
         self.inner.note_observed(addr).await;
     }
 
+    async fn note_parents(&self, parents: &[NodeAddr]) {
+        self.inner.note_parents(parents).await;
+    }
+
     async fn close(&self) {
         self.inner.close().await;
     }
