@@ -1,10 +1,12 @@
 //! `market`: who holds data, at what price, and what storing would cost.
 
 mod json;
+mod offers;
 mod quote;
 mod serve;
 
 pub use json::*;
+pub use offers::OffersAsk;
 pub use quote::*;
 pub(crate) use serve::MarketNamespace;
 
@@ -25,6 +27,10 @@ pub trait MarketApi {
     /// All holders with their offers, by number.
     #[method(name = "holders", blocking)]
     fn holders(&self, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure>;
+
+    /// Holders that take batches and are what is asked for, the cheapest first.
+    #[method(name = "offers", blocking)]
+    fn offers(&self, ask: OffersAsk, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure>;
 
     /// One holder, by number or address.
     #[method(name = "holder")]
@@ -61,6 +67,11 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
     namespace.method("params", "What a price is made of, besides what holders ask.").returns::<PricingView>();
     namespace
         .method("holders", "All holders with their offers, by number.")
+        .takes::<PageAsk>("page")
+        .returns::<Page<HolderView>>();
+    namespace
+        .method("offers", "Holders that take batches and are what is asked for, the cheapest first.")
+        .needs::<OffersAsk>("ask")
         .takes::<PageAsk>("page")
         .returns::<Page<HolderView>>();
     namespace
