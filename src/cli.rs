@@ -82,6 +82,8 @@ pub enum Command {
     /// Bond, unbond and look after a validator
     #[command(subcommand)]
     Validator(commands::validator::ValidatorCommand),
+    /// Which holders take batches, where, for what and at what price
+    Offers(commands::offers::OffersArgs),
     /// What storing something would cost
     Quote(commands::quote::QuoteArgs),
     /// Store files and folders
@@ -195,6 +197,7 @@ async fn tokio_dispatch(context: Context, command: Command) -> Outcome {
         Command::Hold(args) => commands::hold::run(&context, args).await,
         Command::Wallet(command) => commands::wallet::run(&context, command).await,
         Command::Validator(command) => commands::validator::run(&context, command).await,
+        Command::Offers(args) => commands::offers::run(&context, args).await,
         Command::Quote(args) => commands::quote::run(&context, args).await,
         Command::Put(args) => commands::put::run(&context, args).await,
         Command::Get(args) => commands::get::run(&context, args).await,

@@ -1,7 +1,7 @@
 //! What a holder asks of the ledger. Whoever can answer implements it: a node's RPC in the program, a state in tests.
 
 use async_trait::async_trait;
-use holdfast_ledger::{Genesis, Holder, Slot, TxEnvelope};
+use holdfast_ledger::{Genesis, Holder, Revoked, Slot, TxEnvelope};
 use holdfast_network::parents::HeavyNode;
 use holdfast_primitives::{Address, Amount, Height, HolderNo, RoundNo, TimeMs, TxId};
 use thiserror::Error;
@@ -51,6 +51,8 @@ pub struct AccountView {
     pub sequence: u64,
     /// Its holder record.
     pub holder: Option<HolderNo>,
+    /// Its permissions to read that it took back before they ended.
+    pub revoked: Vec<Revoked>,
 }
 
 /// Why the ledger did not answer.

@@ -7,6 +7,7 @@ use crate::membership::Membership;
 use crate::offer::Offer;
 use crate::promises::Promises;
 use crate::prover::{Proven, Prover};
+use crate::readers::Readers;
 use crate::service::{HolderService, SharedService};
 use crate::submit::Sender;
 use holdfast_ledger::{Params, Profile};
@@ -143,6 +144,7 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
         offer,
         vault.clone(),
         Arc::clone(&promises),
+        Readers::new(Arc::clone(&ledger), params.clone()),
         Arc::clone(&clock),
     ));
     let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config)).await?);

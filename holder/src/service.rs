@@ -6,6 +6,7 @@
 use crate::issuers::Issuers;
 use crate::offer::Offer;
 use crate::promises::{NotPromised, Promises};
+use crate::readers::Readers;
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_ledger::statement::{Quote, Receipt, receipt_payload};
@@ -32,6 +33,7 @@ pub struct HolderService {
     offer: Offer,
     vault: Vault,
     promises: Arc<Promises>,
+    readers: Readers,
     clock: Arc<dyn Clock>,
     uploads: Mutex<HashMap<[u8; 32], Upload>>,
     /// Taken by whoever promises space or begins to use what was promised: one at a time, or two would take the same.
@@ -51,6 +53,7 @@ impl HolderService {
         offer: Offer,
         vault: Vault,
         promises: Arc<Promises>,
+        readers: Readers,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let accepting = AtomicBool::new(offer.accepting);
@@ -61,6 +64,7 @@ impl HolderService {
             offer,
             vault,
             promises,
+            readers,
             clock,
             uploads: Mutex::default(),
             room: Mutex::default(),
@@ -121,6 +125,10 @@ impl HolderService {
     fn promise(&self, request: &CheckedQuoteRequest) -> Result<Quote, QuoteRefusal> {
         if !self.accepting() {
             return Err(QuoteRefusal::NotAccepting);
+        }
+        if !self.readers.admits(&request.placement().owner) {
+            // The ledger would not take its registration: no room for a stranger to a private grid.
+            return Err(QuoteRefusal::BadRequest);
         }
         let _room = self.room();
         let expires = self.height().saturating_add(QUOTE_BLOCKS);
@@ -314,9 +322,9 @@ impl BatchService for SharedService {
         off_runtime(move || service.sign_receipt(owner, request, &metas, expires)).await
     }
 
-    async fn may_read(&self, _capability: &Capability) -> Result<(), Refusal> {
+    async fn may_read(&self, capability: &Capability) -> Result<(), Refusal> {
         // The server has checked signature, reader, holder and end; whose a batch is, is checked batch by batch.
-        Ok(())
+        self.0.readers.check(capability, self.0.height()).await
     }
 
     async fn read(&self, owner: Address, meta: BatchMeta, first_leaf: u32, count: u32) -> Result<StoredRange, Refusal> {

@@ -107,6 +107,12 @@ impl State {
         Some((number, self.holder(number)?))
     }
 
+    /// Whether a heavy node's key: one that is bonded now, so that its footprint earns.
+    pub fn is_heavy_node(&self, address: &Address) -> bool {
+        let number = self.account_by_address(address).map(|(number, _)| number);
+        number.is_some_and(|number| self.chain.heavy_nodes.binary_search(&number).is_ok())
+    }
+
     /// A contract by number.
     pub fn contract(&self, number: ContractNo) -> Option<&Contract> {
         self.contracts.get(number.index())

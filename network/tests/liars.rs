@@ -8,6 +8,7 @@ use common::*;
 use holdfast_ledger::statement::{Footprint, FootprintHop, QuoteTerms, hop_payload, path_digest};
 use holdfast_network::control::{ControlClient, ControlClientConfig, ControlError, OfferError, Offers};
 use holdfast_network::footprint::FootprintError;
+use holdfast_network::placement::QuoteError;
 use holdfast_network::wire::{
     Direction, FrameError, FromParent, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, Role, Signed,
     Ticket, ToParent, Welcome, encode_frame, read_frame_within, write_frame,
@@ -73,7 +74,7 @@ fn path(request: &PlacementRequest, nodes: &[u8], holder: u8) -> Vec<FootprintHo
     hops.map(|(three, index)| hop(request, index, three[1], (three[0], three[2]), three[1])).collect()
 }
 
-/// An offer by `holder` that holds in everything but, perhaps, the path.
+/// An offer by `holder`, which was shown this path, that holds in everything but, perhaps, the path.
 fn offered(request: &PlacementRequest, holder: u8, path: Footprint) -> Offered {
     let last = path.last().map_or(id(PARENT), |hop| hop.node);
     let terms = QuoteTerms {
@@ -84,7 +85,7 @@ fn offered(request: &PlacementRequest, holder: u8, path: Footprint) -> Offered {
         batches_max: request.batches_per_holder,
         price: Amount::grains(10),
         rounds_max: request.rounds,
-        path: path_digest([&last]),
+        path: path_digest(path.iter().map(|hop| &hop.node)),
         expires: Height::new(1_000),
     };
     let issuer = (1..20).find(|seed| id(*seed) == last).unwrap();
@@ -181,6 +182,23 @@ async fn hops_put_in_another_order_are_refused() {
         path
     });
     assert_eq!(is_footprint(cut.await), FootprintError::BadSignature { index: 0, node: id(PARENT) });
+}
+
+/// The parent and the last hop work together, and sign anew around the honest one between them, or around one of theirs:
+/// the holder has spoken already, and spoke of the way that it saw.
+#[tokio::test(start_paused = true)]
+async fn another_way_than_the_holder_saw_is_refused_though_every_hop_of_it_is_signed() {
+    for nodes in [vec![PARENT, 9], vec![PARENT, 8, 11, 9], vec![PARENT, 11, 9], vec![PARENT]] {
+        let kept = told(move |request| {
+            let seen = offered(request, 3, Bounded::new(path(request, &[PARENT, 8, 9], 3)).unwrap());
+            let other = offered(request, 3, Bounded::new(path(request, &nodes, 3)).unwrap());
+            let patched = Offered { quote: seen.quote, ..other };
+            vec![frame(&FromParent::Offered(Box::new(patched))), done()]
+        });
+        let kept = kept.await.unwrap();
+        assert!(kept.offers.is_empty());
+        assert!(matches!(kept.dropped[..], [OfferError::Quote(QuoteError::OtherPath { .. })]), "{:?}", kept.dropped);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -306,7 +306,7 @@ fn an_owner_believes_no_offer_that_its_parent_made_up() {
     let dear = Offered { quote: quote(&request, 3, 2_000), ..offered() };
     assert!(matches!(check(dear, &request), Err(OfferError::Quote(QuoteError::TooDear { .. }))));
     let bare_path = Offered { footprint: Bounded::empty(), ..offered() };
-    assert!(matches!(check(bare_path, &request), Err(OfferError::Footprint(FootprintError::Empty))));
+    assert!(matches!(check(bare_path, &request), Err(OfferError::Quote(QuoteError::OtherPath { .. }))));
     let exclude = Bounded::new(vec![id(3)]).unwrap();
     let unwanted = PlacementRequest { exclude, ..request.clone() };
     assert!(matches!(check(offered(), &unwanted), Err(OfferError::Excluded { .. })));

@@ -4,6 +4,7 @@ use crate::app::NodeApp;
 use crate::clock::NodeClock;
 use crate::core::NodeCore;
 use crate::gossip::{GossipPool, encode};
+use crate::grid::RelayGuests;
 use crate::introduce::Introducer;
 use crate::join::{self, Checkpoint, JoinDesk, JoinError, SyncMode};
 use crate::keys::{KeyFileError, NodeKeys};
@@ -16,7 +17,7 @@ use holdfast_network::gossip::Gossip;
 use holdfast_network::heavies::usable_url;
 use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
-use holdfast_network::relay::{RelayError, RelayPolicy, RelayServer, RelayServerConfig};
+use holdfast_network::relay::{RelayError, RelayServer, RelayServerConfig};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
 use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
 use holdfast_primitives::{Address, Height, TxId};
@@ -168,10 +169,11 @@ impl HeavyNode {
     pub async fn start(config: HeavyConfig) -> Result<Self, HeavyError> {
         let keys = Arc::new(NodeKeys::load_or_create(&config.dir.join("keys"))?);
         let chain = config.genesis.chain_id();
+        let guests = Arc::new(RelayGuests::new(config.genesis.clone(), config.peers.iter().map(|peer| peer.id)));
         let relay = match config.relay {
             Some(bind) => {
                 let relay = RelayServerConfig { public_url: config.relay_url.clone(), ..RelayServerConfig::new(bind) };
-                Some(RelayServer::start(relay, Arc::new(Everyone)).await?)
+                Some(RelayServer::start(relay, Arc::clone(&guests) as _).await?)
             }
             None => None,
         };
@@ -179,6 +181,7 @@ impl HeavyNode {
         let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config, &keys, relay_url.as_deref())).await?);
         let db = join::prepare(&config, Arc::clone(&endpoint) as Arc<dyn Endpoint>).await?;
         let core = Arc::new(open_core(&config, db).await?);
+        guests.follow(Arc::clone(&core));
         let control = Arc::new(ControlServer::new(
             ControlConfig { relay_url, ..config.limits.children.clone() },
             keys.identity.clone(),
@@ -262,15 +265,6 @@ impl HeavyNode {
         }
         let stopped = self.engine.shutdown().await;
         tracing::info!(%stopped, "heavy node stopped");
-    }
-}
-
-/// The relay carries what any two light nodes encrypt to each other; its own limits bound what one of them can use.
-struct Everyone;
-
-impl RelayPolicy for Everyone {
-    fn admits(&self, _node: &Address) -> bool {
-        true
     }
 }
 

@@ -11,6 +11,7 @@ mod app;
 mod clock;
 mod core;
 mod gossip;
+mod grid;
 mod heavy;
 mod introduce;
 mod join;

@@ -1,9 +1,11 @@
 //! What the control protocol asks of the ledger: whether a child is a holder, with how much room and at what price.
 
 use crate::core::NodeCore;
+use crate::grid;
 use holdfast_ledger::{Holder, State};
 use holdfast_network::control::ControlPolicy;
 use holdfast_network::lookup::HolderStanding;
+use holdfast_network::wire::Role;
 use holdfast_primitives::{Address, Amount, ChainId, Height};
 use std::sync::Arc;
 
@@ -26,6 +28,10 @@ impl ControlPolicy for LedgerPolicy {
 
     fn height(&self) -> Height {
         self.core.tip().state.chain().height
+    }
+
+    fn admits(&self, child: &Address, _role: Role) -> bool {
+        grid::admits(&self.core.tip().state, child)
     }
 
     fn holder(&self, address: &Address) -> Option<HolderStanding> {

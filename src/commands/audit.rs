@@ -4,7 +4,7 @@ use crate::commands::genesis::read as read_genesis;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ids;
-use crate::output::{bytes, percent, table, thousands};
+use crate::output::{bytes, counted, percent, table, thousands};
 use clap::{Args, Subcommand};
 use holdfast_primitives::{ChainId, Height, RoundNo};
 use holdfast_wallet::{
@@ -15,6 +15,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Contracts whose paths are printed.
+const CONTRACTS_SHOWN: usize = 40;
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
@@ -289,10 +292,34 @@ fn show(context: &Context, verdict: &RoundVerdict) {
         text +=
             &format!("\nheavy node {address} earned {amount} ({} of what was paid)", percent(*amount, verdict.paid));
     }
+    text += &paths(verdict);
     text += &format!("\npaid {}, verification {}, fines {}", verdict.paid, verdict.proof_fees, verdict.fines);
     text += "\n\nevery payment was computed again from proven contracts, every holder's sum from its frozen row; fines, fees of \
              verification and how one holder's contracts share its sum are computed again by: holdfast audit chain";
     context.output.result(text, verdict);
+}
+
+/// Each contract's path and what every hop earned by it; beyond some dozens, how many more there are.
+fn paths(verdict: &RoundVerdict) -> String {
+    let mut text = String::from("\n");
+    for contract in verdict.contracts.iter().take(CONTRACTS_SHOWN) {
+        text += &format!(
+            "\ncontract {} with {}: {} paid {}, {} of it to the heavy nodes on its path",
+            contract.contract,
+            contract.holder,
+            counted(u64::from(contract.batches), "batch"),
+            contract.paid,
+            contract.relay_fee
+        );
+        for (hop, place) in contract.path.iter().zip(1..) {
+            text += &format!("\n  hop {place}  {} earned {}", hop.node, hop.earned);
+        }
+    }
+    let more = verdict.contracts.len().saturating_sub(CONTRACTS_SHOWN);
+    if more > 0 {
+        text += &format!("\nand {} more (--json has them all)", counted(more as u64, "contract"));
+    }
+    text + "\n"
 }
 
 async fn file(context: &Context, trusted: Option<ChainId>, name: &str) -> Outcome {

@@ -3,6 +3,7 @@
 mod audits;
 mod earnings;
 mod leave;
+mod profile;
 
 use crate::commands::heavy::terminated;
 use crate::context::Context;
@@ -12,9 +13,9 @@ use crate::services::holder::{HoldOptions, run as start};
 use crate::services::logging;
 use clap::{Args, Subcommand};
 use holdfast_holder::HolderNews;
-use holdfast_ledger::Profile;
 use holdfast_node::load_or_create_identity;
 use holdfast_primitives::Amount;
+use holdfast_rpc::market::ProfileView;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -30,6 +31,8 @@ pub struct HoldArgs {
     /// Asking price in HOLD per GiB per 30 days, for example 1.5HOLD
     #[arg(long, value_name = "AMOUNT", default_value = "1HOLD")]
     price: String,
+    #[command(flatten)]
+    profile: profile::ProfileArgs,
     /// Deposit, if other than what covers the whole quota
     #[arg(long, value_name = "AMOUNT")]
     deposit: Option<String>,
@@ -88,13 +91,17 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
     let key = load_or_create_identity(&dir.join("keys/identity.key")).map_err(Failure::other)?;
     let rpc = context.rpc()?;
     let prefix = rpc.chain_status().await?.network;
+    let pricing = rpc.market_params().await?;
+    let profile = args.profile.profile(pricing.round_ms, pricing.contract_rounds_max)?;
     let address = key.address().to_text(prefix);
+    let told = profile::words(&profile, pricing.round_ms);
+    let shown = ProfileView::of(&profile);
     let options = HoldOptions {
         dir,
         key,
         quota_bytes: args.quota.as_u64(),
         price: args.price.parse()?,
-        profile: Profile::default(),
+        profile,
         deposit: args.deposit.map(|text| text.parse::<Amount>()).transpose()?,
         rejoin: args.rejoin,
         bind: vec![args.listen],
@@ -106,10 +113,10 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
     let value = serde_json::json!({
         "holder": handle.number, "address": address, "quota_bytes": args.quota.as_u64(),
         "price_per_mib_round": price.get(), "accepting": handle.accepting,
+        "profile": shown,
     });
-    context
-        .output
-        .item(format!("holder {} ({address}) holds up to {}", handle.number, bytes(args.quota.as_u64())), &value);
+    let held = bytes(args.quota.as_u64());
+    context.output.item(format!("holder {} ({address}) holds up to {held}, {told}", handle.number), &value);
     loop {
         tokio::select! {
             news = handle.news.recv() => match news {

@@ -10,6 +10,7 @@ pub mod get;
 pub mod heavy;
 pub mod hold;
 pub mod ls;
+pub mod offers;
 pub mod put;
 pub mod quote;
 pub mod renew;

@@ -5,6 +5,7 @@ use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError, RoundPhase, R
 use holdfast_ledger::{Genesis, Holder, Slot, TxEnvelope};
 use holdfast_network::parents::HeavyNode;
 use holdfast_primitives::{Address, Height, HolderNo, NetworkPrefix, TxId};
+use holdfast_rpc::account::RevokedView;
 use holdfast_rpc::chain::BlockNotice;
 use holdfast_rpc::market::HolderRef;
 use holdfast_rpc::round::PhaseName;
@@ -105,11 +106,13 @@ impl Ledger for LedgerLink {
 
     async fn account(&self, address: &Address) -> Result<Option<AccountView>, LedgerError> {
         let found = self.rpc.find_account(AddressText::new(*address, self.prefix)).await.map_err(map)?;
-        Ok(found.map(|account| AccountView {
+        let view = |account: holdfast_rpc::account::AccountView| AccountView {
             balance: account.balance,
             sequence: account.sequence,
             holder: account.holder,
-        }))
+            revoked: account.revoked.iter().map(RevokedView::revoked).collect(),
+        };
+        Ok(found.map(view))
     }
 
     async fn holder(&self, number: HolderNo) -> Result<Holder, LedgerError> {

@@ -23,8 +23,8 @@ mod turn;
 mod words;
 
 pub use audit::{
-    Auditor, Bundle, BundledPart, ChainVerdict, EvidenceSource, HolderVerdict, NodeSource, Recorder, RoundSpan,
-    RoundVerdict, SegmentVerdict, SentPart, replay_chain,
+    Auditor, Bundle, BundledPart, ChainVerdict, ContractVerdict, EvidenceSource, HolderVerdict, HopVerdict, NodeSource,
+    Recorder, RoundSpan, RoundVerdict, SegmentVerdict, SentPart, replay_chain,
 };
 pub use collect::{Collected, LocalFile, collect, file_meta};
 pub use error::WalletError;

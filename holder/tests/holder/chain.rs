@@ -60,7 +60,7 @@ fn vrf() -> VrfSecretKey {
     VrfSecretKey::from_seed(sha256(b"vrf of walter"))
 }
 
-fn params() -> Params {
+pub fn params() -> Params {
     Params {
         protocol_version: 1,
         prefix: NetworkPrefix::Devnet,
@@ -338,6 +338,7 @@ impl Ledger for SmallChain {
             balance: account.balance,
             sequence: account.sequence,
             holder: account.holder,
+            revoked: account.revoked.to_vec(),
         };
         Ok(state.account_by_address(address).map(|(_, account)| view(account)))
     }

@@ -1,11 +1,12 @@
 //! A holder's service as its parent and its owners meet it: a clock that a test turns, real promises, a real vault.
 
 use crate::batch::{Batch, GROUPS, MIB};
-use crate::chain::{PRICE, address, key};
+use crate::chain::{PRICE, address, key, params};
+use crate::grants::Grants;
 use bytes::Bytes;
-use holdfast_holder::{HolderService, Issuers, Offer, Promises, SharedService};
-use holdfast_ledger::Profile;
+use holdfast_holder::{HolderService, Issuers, Offer, Promises, Readers, SharedService};
 use holdfast_ledger::statement::{Quote, Receipt};
+use holdfast_ledger::{Params, Profile};
 use holdfast_network::control::{CheckedQuoteRequest, QuoteService};
 use holdfast_network::footprint::first_hop;
 use holdfast_network::time::Clock;
@@ -39,7 +40,21 @@ pub struct Desk {
     pub vault: Vault,
     pub promises: Arc<Promises>,
     pub clock: Arc<TurnedClock>,
+    pub grants: Arc<Grants>,
     pub service: SharedService,
+}
+
+/// What the desk's operator says of it, and the network it is on.
+#[derive(Clone)]
+pub struct Signboard {
+    pub profile: Profile,
+    pub params: Params,
+}
+
+impl Default for Signboard {
+    fn default() -> Self {
+        Self { profile: Profile { rounds_max: 1_000, ..Profile::default() }, params: params() }
+    }
 }
 
 /// The request that an owner numbers so.
@@ -54,17 +69,18 @@ pub fn promises_folder(folder: &Path) -> PathBuf {
 impl Desk {
     /// Opens what lies in `folder`.
     pub fn open(folder: &Path, quota_bytes: u64, now: TimeMs) -> Self {
+        Self::open_as(folder, quota_bytes, now, Signboard::default())
+    }
+
+    /// Opens it under another signboard.
+    pub fn open_as(folder: &Path, quota_bytes: u64, now: TimeMs, board: Signboard) -> Self {
         let vault = Vault::open(&folder.join("vault"), quota_bytes, 0).unwrap();
         let tags = vault.list().into_iter().map(|batch| batch.tag);
         let promises = Arc::new(Promises::open(&promises_folder(folder), tags).unwrap());
         let clock = Arc::new(TurnedClock(AtomicU64::new(now.get())));
-        let offer = Offer {
-            quota_bytes,
-            price: PRICE,
-            profile: Profile { rounds_max: 1_000, ..Profile::default() },
-            batch_classes: vec![20],
-            accepting: true,
-        };
+        let grants = Arc::new(Grants::default());
+        let offer =
+            Offer { quota_bytes, price: PRICE, profile: board.profile, batch_classes: vec![20], accepting: true };
         let issuers = Arc::new(Issuers::new(Arc::clone(&clock) as Arc<dyn Clock>));
         issuers.lean_on(&[address(PARENT)]);
         let service = HolderService::new(
@@ -74,9 +90,10 @@ impl Desk {
             offer,
             vault.clone(),
             Arc::clone(&promises),
+            Readers::new(Arc::clone(&grants) as _, board.params),
             Arc::clone(&clock) as Arc<dyn Clock>,
         );
-        Self { vault, promises, clock, service: SharedService(Arc::new(service)) }
+        Self { vault, promises, clock, grants, service: SharedService(Arc::new(service)) }
     }
 
     pub fn new(folder: &Path, quota_bytes: u64) -> Self {
@@ -97,8 +114,19 @@ impl Desk {
 
     /// What the parent passes on from an owner who wants room for `batches`.
     pub async fn quote(&self, owner: &str, request: RequestId, batches: u32) -> Result<Quote, QuoteRefusal> {
+        self.quote_as(owner, request, batches, |_| ()).await
+    }
+
+    /// The same, from an owner who wants more than room.
+    pub async fn quote_as(
+        &self,
+        owner: &str,
+        request: RequestId,
+        batches: u32,
+        wish: impl FnOnce(&mut PlacementRequest),
+    ) -> Result<Quote, QuoteRefusal> {
         let (owner, walter) = (key(owner), key(PARENT));
-        let wanted = PlacementRequest {
+        let mut wanted = PlacementRequest {
             request,
             owner: owner.address(),
             first_hop: walter.address(),
@@ -115,6 +143,7 @@ impl Desk {
             hops_max: 4,
             expires: self.now().saturating_add(60_000),
         };
+        wish(&mut wanted);
         let footprint = first_hop(&request, &wanted.owner, &address(HOLDER), &walter, &CHAIN);
         let question = QuoteRequest { placement: Signed::new(wanted, &owner, &CHAIN), footprint };
         let (holder, now) = (address(HOLDER), self.now());

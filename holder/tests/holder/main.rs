@@ -8,5 +8,6 @@ mod desk;
 mod keeper;
 
 mod full_disk;
+mod grants;
 mod promises;
 mod scrub;

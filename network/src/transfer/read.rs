@@ -45,6 +45,11 @@ async fn piece<S: BatchService>(
     meta: BatchMeta,
     (first_leaf, count): (u32, u32),
 ) -> Result<(), StreamEnd> {
+    // Asked for every piece: a permission that is taken back ends the session that is under way, too.
+    server.service.may_read(capability).await.map_err(|refusal| match refusal.code {
+        RefusalCode::Busy | RefusalCode::Internal => StreamEnd::Refused(refusal),
+        _ => StreamEnd::Expelled(refusal),
+    })?;
     let _room = server.make_room(count).await;
     let stored = server.service.read(capability.owner, meta, first_leaf, count).await?;
     if stored.leaves.len() != count as usize * LEAF_BYTES {

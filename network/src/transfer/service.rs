@@ -49,7 +49,9 @@ pub trait BatchService: Send + Sync + 'static {
         expires: Height,
     ) -> Result<Receipt, Refusal>;
 
-    /// Whether anything is kept here that this capability could open. Its signature, expiry and ends are checked.
+    /// Whether this capability counts here: its reader is welcome, its owner has not taken it back. Its signature, expiry
+    /// and ends are checked. Asked at the beginning of a session and again for every piece, so the answer should come from
+    /// memory; a refusal other than `Busy` or `Internal` ends the session.
     async fn may_read(&self, capability: &Capability) -> Result<(), Refusal>;
 
     /// Leaves of an owner's batch; `UnknownBatch` when it is not kept here for this owner, `Damaged` when it cannot be

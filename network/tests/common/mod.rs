@@ -20,9 +20,9 @@ use holdfast_network::wire::{
 use holdfast_network::{Endpoint, NodeAddr};
 use holdfast_por::{BatchMeta, GROUP_BYTES, Layers, Tagger, range_proof};
 use holdfast_primitives::limits::LEAF_BYTES;
-use holdfast_primitives::{Address, Amount, Bounded, ChainId, Height, Purpose, RequestId, SecretKey, TimeMs};
+use holdfast_primitives::{Address, Amount, Bounded, ChainId, GrantId, Height, Purpose, RequestId, SecretKey, TimeMs};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -173,6 +173,8 @@ pub struct Disk {
     pub flush: Duration,
     /// Whether the next put is met by a bug.
     pub buggy: Mutex<bool>,
+    /// Permissions that were taken back.
+    pub revoked: Mutex<HashSet<GrantId>>,
 }
 
 pub struct Stored {
@@ -193,6 +195,7 @@ impl Disk {
             put_bytes: Mutex::default(),
             flush: Duration::from_millis(3),
             buggy: Mutex::default(),
+            revoked: Mutex::default(),
         })
     }
 
@@ -289,6 +292,9 @@ impl BatchService for Disk {
     }
 
     async fn may_read(&self, capability: &Capability) -> Result<(), Refusal> {
+        if self.revoked.lock().unwrap().contains(&capability.grant) {
+            return Err(Refusal::new(RefusalCode::Revoked, "its owner took it back"));
+        }
         let known = self.batches.lock().unwrap().keys().any(|(owner, _)| *owner == capability.owner);
         if known { Ok(()) } else { Err(Refusal::new(RefusalCode::NotEntitled, "nothing of this owner is here")) }
     }

@@ -122,3 +122,20 @@ async fn a_reserved_holder_wants_readers_introduced_and_counts_their_bytes() {
     let error = reader.read_range(&meta, 0, 60 * 1_024).await.unwrap_err();
     assert_eq!(code(&error), RefusalCode::TicketSpent);
 }
+
+/// Bob reads by Alice's permission; she takes it back while he reads.
+#[tokio::test(start_paused = true)]
+async fn a_capability_that_is_taken_back_ends_the_session_and_opens_no_other() {
+    let stage = Stage::new();
+    let (bytes, _, meta, layers) = batch(1, 20);
+    stage.disk.place(id(OWNER), &bytes, meta, layers);
+    let grant = GrantId::new([7; 16]);
+    let reader = stage.connect(read(Capability { grant, ..capability() })).await.unwrap();
+    reader.read_range(&meta, 0, 10).await.unwrap();
+    stage.disk.revoked.lock().unwrap().insert(grant);
+    assert_eq!(code(&reader.read_range(&meta, 0, 10).await.unwrap_err()), RefusalCode::Revoked);
+    let again = stage.connect(read(Capability { grant, ..capability() })).await;
+    assert_eq!(code(&again.err().unwrap()), RefusalCode::Revoked);
+    let other = stage.connect(read(capability())).await.unwrap();
+    other.read_range(&meta, 0, 10).await.unwrap();
+}

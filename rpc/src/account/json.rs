@@ -1,8 +1,10 @@
 //! The shapes of the `account` namespace.
 
-use crate::text::{AddressText, GrainText, Hex32, HexBytes, Raw};
-use holdfast_ledger::{Account, Member, Segment, Slot};
-use holdfast_primitives::{AccountNo, Amount, ContractNo, Digest, HolderNo, NetworkPrefix, RoundNo, SegmentNo};
+use crate::text::{AddressText, GrainText, Hex16, Hex32, HexBytes, Raw, Time};
+use holdfast_ledger::{Account, Member, Revoked, Segment, Slot};
+use holdfast_primitives::{
+    AccountNo, Amount, ContractNo, Digest, GrantId, HolderNo, NetworkPrefix, RoundNo, SegmentNo,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +28,20 @@ pub struct AccountView {
     pub segments: u32,
     /// Its encrypted catalog head; empty when it has stored nothing.
     pub catalog_head: HexBytes,
+    /// Its permissions to read that it took back before they ended, in order of their ends.
+    pub revoked: Vec<RevokedView>,
     /// The record itself.
     pub raw: Raw<Account>,
+}
+
+/// A permission to read that its owner took back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevokedView {
+    /// Which.
+    #[schemars(with = "Hex16")]
+    pub grant: GrantId,
+    /// When it would have ended by itself.
+    pub until: Time,
 }
 
 /// A segment and where its batches lie.
@@ -98,8 +112,21 @@ impl AccountView {
             holder: account.holder,
             segments: account.segments,
             catalog_head: HexBytes(account.catalog_head.to_vec()),
+            revoked: account.revoked.iter().map(RevokedView::of).collect(),
             raw: Raw::of(account),
         }
+    }
+}
+
+impl RevokedView {
+    /// Shows what was taken back.
+    pub fn of(revoked: &Revoked) -> Self {
+        Self { grant: revoked.grant, until: Time::of(revoked.until) }
+    }
+
+    /// What was taken back.
+    pub fn revoked(&self) -> Revoked {
+        Revoked { grant: self.grant, until: self.until.time() }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::chain::{
 };
 use crate::dev::{DevApiClient as Dev, FaucetLimit};
 use crate::market::{
-    ContractView, HeavyView, HolderRef, HolderView, MarketApiClient as Market, NodeView, PricingView, QuoteAsk,
-    QuoteView, SlotView,
+    ContractView, HeavyView, HolderRef, HolderView, MarketApiClient as Market, NodeView, OffersAsk, PricingView,
+    QuoteAsk, QuoteView, SlotView,
 };
 use crate::round::{
     FrozenRow, HolderRoundView, PaymentView, RecordView, ResultView, RoundApiClient as Round, RoundNotice, RunningView,
@@ -89,6 +89,8 @@ calls! {
     market_params = Market::params() -> PricingView;
     /// All holders with their offers.
     market_holders = Market::holders(page: Option<PageAsk>) -> Page<HolderView>;
+    /// Holders that take batches and are what is asked for, the cheapest first.
+    market_offers = Market::offers(ask: OffersAsk, page: Option<PageAsk>) -> Page<HolderView>;
     /// One holder.
     market_holder = Market::holder(holder: HolderRef) -> HolderView;
     /// One list of a holder.

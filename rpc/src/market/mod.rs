@@ -2,11 +2,13 @@
 
 mod heavies;
 mod json;
+mod offers;
 mod quote;
 mod serve;
 
 pub use heavies::HeavyView;
 pub use json::*;
+pub use offers::OffersAsk;
 pub use quote::*;
 pub(crate) use serve::MarketNamespace;
 
@@ -27,6 +29,10 @@ pub trait MarketApi {
     /// All holders with their offers, by number.
     #[method(name = "holders", blocking)]
     fn holders(&self, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure>;
+
+    /// Holders that take batches and are what is asked for, the cheapest first.
+    #[method(name = "offers", blocking)]
+    fn offers(&self, ask: OffersAsk, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure>;
 
     /// One holder, by number or address.
     #[method(name = "holder")]
@@ -67,6 +73,11 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
     namespace.method("params", "What a price is made of, besides what holders ask.").returns::<PricingView>();
     namespace
         .method("holders", "All holders with their offers, by number.")
+        .takes::<PageAsk>("page")
+        .returns::<Page<HolderView>>();
+    namespace
+        .method("offers", "Holders that take batches and are what is asked for, the cheapest first.")
+        .needs::<OffersAsk>("ask")
         .takes::<PageAsk>("page")
         .returns::<Page<HolderView>>();
     namespace

@@ -1,7 +1,9 @@
 //! Answers of the `market` namespace.
 
 use super::quote::{Offer, QuoteAsk, QuoteView, estimate};
-use super::{ContractView, HeavyView, HolderRef, HolderView, MarketApiServer, NodeView, PricingView, SlotView};
+use super::{
+    ContractView, HeavyView, HolderRef, HolderView, MarketApiServer, NodeView, OffersAsk, PricingView, SlotView, offers,
+};
 use crate::account::SegmentView;
 use crate::backend::Backend;
 use crate::error::Failure;
@@ -26,7 +28,7 @@ impl MarketNamespace {
     }
 
     /// Every holder that takes batches and can be reached.
-    fn offers(&self, look: &Look) -> Result<Vec<Offer>, Failure> {
+    fn online_offers(&self, look: &Look) -> Result<Vec<Offer>, Failure> {
         let mut offers = Vec::new();
         for (number, holder) in look.state.iter_holders().filter(|(_, holder)| holder.accepting) {
             let address = look.address_of(holder.account)?;
@@ -55,6 +57,19 @@ impl MarketApiServer for MarketNamespace {
             let holder = look.state.holder(number).ok_or(Failure::HolderUnknown { number })?;
             look.holder_view(self.backend.as_ref(), number, holder)
         })
+    }
+
+    fn offers(&self, ask: OffersAsk, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure> {
+        let look = self.look();
+        let mut rows = Vec::new();
+        for (number, holder) in look.state.iter_holders().filter(|(_, holder)| ask.fits(holder)) {
+            let row = look.holder_view(self.backend.as_ref(), number, holder)?;
+            if row.online || !ask.online {
+                rows.push(row);
+            }
+        }
+        rows.sort_by(offers::order);
+        PageAsk::cut(page, rows.len() as u64, |place| Ok(rows[place as usize].clone()))
     }
 
     fn holder(&self, holder: HolderRef) -> Result<HolderView, Failure> {
@@ -114,6 +129,6 @@ impl MarketApiServer for MarketNamespace {
 
     fn quote(&self, ask: QuoteAsk) -> Result<QuoteView, Failure> {
         let look = self.look();
-        estimate(&ask, look.state.params(), self.offers(&look)?)
+        estimate(&ask, look.state.params(), self.online_offers(&look)?)
     }
 }

@@ -8,7 +8,9 @@ use clap::Args;
 use holdfast_genesis::{Draft, GenesisFile, preset, to_genesis};
 use holdfast_ledger::GenesisValidator;
 use holdfast_node::NodeKeys;
-use holdfast_primitives::{Address, Amount, Digest, NetworkPrefix, SecretKey};
+use holdfast_primitives::limits::GRID_MAX;
+use holdfast_primitives::{Address, Amount, Bounded, Digest, NetworkPrefix, SecretKey};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -25,6 +27,9 @@ pub struct NewArgs {
     /// Fund an account: ADDRESS=AMOUNT, for example dhf1...=1000HOLD (repeatable)
     #[arg(long = "fund", value_name = "ADDRESS=AMOUNT")]
     funds: Vec<String>,
+    /// Make it a private grid: only these keys may hold, store and read there (repeatable); left out, everybody may
+    #[arg(long = "member", value_name = "ADDRESS")]
+    members: Vec<String>,
     /// What the validator bonds, if other than the least that the network asks for
     #[arg(long, value_name = "AMOUNT", requires = "dir")]
     bond: Option<String>,
@@ -56,6 +61,7 @@ fn draft(context: &Context, args: &NewArgs, prefix: NetworkPrefix) -> Outcome {
     if let Some(batch) = args.batch {
         set_batch(&mut params, batch)?;
     }
+    params.grid = grid(args, prefix)?;
     let seed = Digest::new(SecretKey::generate().to_seed());
     let draft = Draft::new(&args.name, &params, &funds(args, prefix)?, seed).map_err(Failure::other)?;
     write_whole(&out, &draft.to_text())?;
@@ -87,6 +93,7 @@ fn alone(context: &Context, args: &NewArgs, prefix: NetworkPrefix, dir: &Path) -
     if let Some(batch) = args.batch {
         set_batch(&mut genesis.params, batch)?;
     }
+    genesis.params.grid = grid(args, prefix)?;
     let text = GenesisFile::from_genesis(&genesis).to_text()?;
     to_genesis(&GenesisFile::parse(&text)?)?;
     write_whole(&out, &text)?;
@@ -103,6 +110,15 @@ fn funds(args: &NewArgs, prefix: NetworkPrefix) -> Result<Vec<(Address, Amount)>
     let mut funds = args.funds.iter().map(|text| parse_fund(text, prefix)).collect::<Result<Vec<_>, _>>()?;
     funds.sort_by_key(|(address, _)| *address);
     Ok(funds)
+}
+
+/// The keys of a private grid, in order, each once.
+fn grid(args: &NewArgs, prefix: NetworkPrefix) -> Result<Bounded<Address, GRID_MAX>, Failure> {
+    let parse = |text: &String| {
+        Address::from_text(text, prefix).map_err(|error| Failure::usage(format!("--member {text}: {error}")))
+    };
+    let keys = args.members.iter().map(parse).collect::<Result<BTreeSet<_>, _>>()?;
+    Bounded::new(keys.into_iter().collect()).map_err(|error| Failure::usage(format!("--member: {error}")))
 }
 
 fn parse_fund(text: &str, prefix: NetworkPrefix) -> Result<(Address, Amount), Failure> {

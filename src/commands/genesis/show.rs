@@ -4,6 +4,7 @@ use super::files::bad_draft;
 use super::finalize::validators;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::output::counted;
 use clap::Args;
 use holdfast_genesis::{Draft, GenesisFile, to_genesis};
 use holdfast_ledger::Genesis;
@@ -61,8 +62,12 @@ fn genesis(context: &Context, args: &ShowArgs, text: &str) -> Outcome {
     let funded = Amount::checked_sum(genesis.accounts.iter().map(|(_, amount)| *amount))?;
     let own = args.dir.as_deref().map(|dir| own_place(&genesis, dir, &args.file)).transpose()?;
     let own_line = own.map(|place| format!("this node   validator {place} of {}\n", file.validators.len()));
+    let grid = match genesis.params.grid.len() {
+        0 => "everybody may hold, store and read".to_owned(),
+        keys => format!("private: {} may hold, store and read", counted(keys as u64, "key")),
+    };
     let shown = format!(
-        "{} ({})\nchain       {}\nvalidators  {}\n{}accounts    {} with {funded} in all\n\n{}",
+        "{} ({})\nchain       {}\nvalidators  {}\n{}accounts    {} with {funded} in all\ngrid        {grid}\n\n{}",
         file.name,
         file.network,
         genesis.chain_id(),

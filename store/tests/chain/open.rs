@@ -52,14 +52,14 @@ fn a_newer_or_older_format_is_refused_and_a_torn_one_named() {
     drop(ChainDb::open(directory.path(), &genesis).unwrap());
     let path = directory.path().join("FORMAT");
     let whole = fs::read(&path).unwrap();
-    write_sealed(&path, &whole, |bytes| bytes[8] = 4);
+    write_sealed(&path, &whole, |bytes| bytes[8] = 5);
     let error = ChainDb::open(directory.path(), &genesis).unwrap_err();
-    assert!(matches!(&error, StoreError::Format(SealedError::Newer { found: 4, supported: 3, .. })), "{error}");
+    assert!(matches!(&error, StoreError::Format(SealedError::Newer { found: 5, supported: 4, .. })), "{error}");
     assert!(error.to_string().contains("use a newer release"), "{error}");
 
-    write_sealed(&path, &whole, |bytes| bytes[8] = 2);
+    write_sealed(&path, &whole, |bytes| bytes[8] = 3);
     let error = ChainDb::open(directory.path(), &genesis).unwrap_err();
-    assert!(matches!(&error, StoreError::Format(SealedError::Older { found: 2, oldest: 3, .. })), "{error}");
+    assert!(matches!(&error, StoreError::Format(SealedError::Older { found: 3, oldest: 4, .. })), "{error}");
 
     let mut flipped = whole.clone();
     flipped[20] ^= 1;

@@ -28,7 +28,7 @@ pub use pieces::SegmentVerdict;
 pub use recorder::Recorder;
 pub use replay::replay_chain;
 pub use source::{EvidenceSource, SentPart};
-pub use verdict::{ChainVerdict, HolderVerdict, RoundSpan, RoundVerdict};
+pub use verdict::{ChainVerdict, ContractVerdict, HolderVerdict, HopVerdict, RoundSpan, RoundVerdict};
 
 use crate::error::WalletError;
 use crate::followed::Followed;
@@ -38,7 +38,7 @@ use holdfast_ledger::{
 };
 use holdfast_por::{HolderChallenge, Position, RoundSeed};
 use holdfast_primitives::{AccountNo, Address, Amount, ChainId, ContractNo, Digest, Height, HolderNo, RoundNo};
-use payroll::{Judged, Payroll};
+use payroll::{Judged, Paid, Payroll};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -116,7 +116,8 @@ impl Auditor {
             check_newly_faulty(&record, &judged)?;
         }
         let payroll = self.payroll(&record, &judged).await?;
-        Ok(self.verdict(&record, proven_at, holders, &payroll))
+        let contracts = self.contract_verdicts(&payroll, &judged, only);
+        Ok(self.verdict(&record, proven_at, holders, &payroll, contracts))
     }
 
     fn verdict(
@@ -125,6 +126,7 @@ impl Auditor {
         proven_at: Height,
         holders: Vec<(HolderNo, HolderVerdict)>,
         payroll: &Payroll,
+        contracts: Vec<ContractVerdict>,
     ) -> RoundVerdict {
         let prefix = self.genesis.params.prefix;
         let paid = |number| payroll.net.get(&number).copied().unwrap_or(Amount::ZERO);
@@ -139,9 +141,30 @@ impl Auditor {
             paid: record.paid,
             relay_fees: record.relay_fees,
             heavy_nodes: payroll.heavy.iter().map(|(node, amount)| (node.to_text(prefix), *amount)).collect(),
+            contracts,
             proof_fees: record.proof_fees,
             fines: record.fines,
         }
+    }
+
+    fn contract_verdicts(&self, payroll: &Payroll, judged: &[Judged], only: Option<HolderNo>) -> Vec<ContractVerdict> {
+        let prefix = self.genesis.params.prefix;
+        let names: BTreeMap<HolderNo, Address> =
+            judged.iter().map(|holder| (holder.row.number, holder.row.holder)).collect();
+        let paid = payroll.contracts.iter().filter(|paid| only.is_none_or(|only| only == paid.holder));
+        let verdict = |paid: &Paid| ContractVerdict {
+            contract: paid.payment.contract,
+            holder: names.get(&paid.holder).map_or_else(String::new, |holder| holder.to_text(prefix)),
+            batches: paid.payment.batches,
+            paid: paid.payment.paid,
+            relay_fee: paid.payment.relay_fee,
+            path: paid
+                .path
+                .iter()
+                .map(|(node, earned)| HopVerdict { node: node.to_text(prefix), earned: *earned })
+                .collect(),
+        };
+        paid.map(verdict).collect()
     }
 
     async fn judge_holder(

@@ -21,6 +21,13 @@ pub(super) struct Judged {
     pub(super) audit: Option<HolderAudit>,
 }
 
+/// One contract's payment, and its path with what each hop got of the relay fee.
+pub(super) struct Paid {
+    pub(super) holder: HolderNo,
+    pub(super) payment: Payment,
+    pub(super) path: Vec<(Address, Amount)>,
+}
+
 /// The sums of a round's payments.
 #[derive(Default)]
 pub(super) struct Payroll {
@@ -30,6 +37,8 @@ pub(super) struct Payroll {
     pub(super) net: BTreeMap<HolderNo, Amount>,
     /// By heavy node.
     pub(super) heavy: BTreeMap<Address, Amount>,
+    /// Payment by payment, in order of contracts.
+    pub(super) contracts: Vec<Paid>,
 }
 
 impl Auditor {
@@ -62,24 +71,26 @@ impl Auditor {
             let contract = &contracts[&payment.contract];
             add(&mut payroll.gross, contract.holder, payment.paid)?;
             add(&mut payroll.net, contract.holder, payment.paid.checked_sub(payment.relay_fee)?)?;
-            self.share(&mut payroll, contract, payment.relay_fee).await?;
+            let path = self.share(contract, payment.relay_fee).await?;
+            for (node, earned) in &path {
+                add(&mut payroll.heavy, *node, *earned)?;
+            }
+            payroll.contracts.push(Paid { holder: contract.holder, payment: *payment, path });
         }
         Ok(payroll)
     }
 
-    /// Splits a relay fee as the ledger does: equally, the remainder to the first.
-    async fn share(&mut self, payroll: &mut Payroll, contract: &Contract, fee: Amount) -> Result<(), WalletError> {
-        let hops = contract.footprint.len() as u64;
-        let each = fee.share(1, hops);
-        let mut rest = fee;
-        for account in contract.footprint.iter().skip(1) {
+    /// Splits a relay fee over the path as the ledger does: equally, the remainder to the first.
+    async fn share(&mut self, contract: &Contract, fee: Amount) -> Result<Vec<(Address, Amount)>, WalletError> {
+        let each = fee.share(1, contract.footprint.len() as u64);
+        let (mut rest, mut path) = (fee, Vec::with_capacity(contract.footprint.len()));
+        for account in contract.footprint.iter() {
             rest = rest.checked_sub(each)?;
-            add(&mut payroll.heavy, self.address(*account).await?, each)?;
+            path.push((self.address(*account).await?, each));
         }
-        match contract.footprint.first() {
-            Some(first) => add(&mut payroll.heavy, self.address(*first).await?, rest),
-            None => Err(unproven("a relay fee", "nobody is on the footprint")),
-        }
+        let first = path.first_mut().ok_or_else(|| unproven("a relay fee", "nobody is on the footprint"))?;
+        first.1 = first.1.checked_add(rest)?;
+        Ok(path)
     }
 
     async fn check_revenue(

@@ -1,6 +1,6 @@
 //! What an audit came to.
 
-use holdfast_primitives::{Amount, BlockHash, ChainId, Height, RoundNo, StateRoot};
+use holdfast_primitives::{Amount, BlockHash, ChainId, ContractNo, Height, RoundNo, StateRoot};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,32 @@ pub struct HolderVerdict {
     pub lost: Vec<String>,
     /// What it was paid, after relay fees.
     pub paid: Amount,
+}
+
+/// One contract's payment in a round, and what each heavy node on its path got of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContractVerdict {
+    /// The contract.
+    pub contract: ContractNo,
+    /// Who holds.
+    pub holder: String,
+    /// Batches that were paid for.
+    pub batches: u32,
+    /// Paid out of its escrow.
+    pub paid: Amount,
+    /// The part of it that went to the heavy nodes of its footprint.
+    pub relay_fee: Amount,
+    /// The footprint, from the owner's side to the holder's.
+    pub path: Vec<HopVerdict>,
+}
+
+/// One heavy node of a footprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HopVerdict {
+    /// The heavy node.
+    pub node: String,
+    /// Its share of the relay fee.
+    pub earned: Amount,
 }
 
 /// A round, as this machine judged it.
@@ -44,6 +70,8 @@ pub struct RoundVerdict {
     pub relay_fees: Amount,
     /// What each heavy node got of it.
     pub heavy_nodes: BTreeMap<String, Amount>,
+    /// Every contract that paid (those of one holder, if only that one was judged), in order of number.
+    pub contracts: Vec<ContractVerdict>,
     /// Paid by holders for verification, as the certified record has it.
     pub proof_fees: Amount,
     /// Taken from deposits, as the certified record has it.
