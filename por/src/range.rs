@@ -57,6 +57,8 @@ pub enum RangeError {
         first: u32,
         /// Leaves given.
         count: u64,
+        /// The root that they do lead to; `None` when they lead to none.
+        found: Option<Hash>,
     },
     /// The layers are those of a batch of another size.
     #[error("layers of {found} groups, the batch has {expected}")]
@@ -112,10 +114,10 @@ pub fn verify_range(meta: &BatchMeta, first: u32, leaves: &[u8], proof: &RangePr
         return Err(RangeError::ProofLength { found: proof.as_bytes().len(), expected });
     }
     let top = climb(meta.depth(), first, leaf_hashes(whole).collect(), &proof.hashes);
-    if top.is_none_or(|top| seal(meta.batch_log2, &top) != meta.root) {
-        return Err(RangeError::Mismatch { first, count });
+    match top.map(|top| seal(meta.batch_log2, &top)) {
+        Some(root) if root == meta.root => Ok(()),
+        found => Err(RangeError::Mismatch { first, count, found }),
     }
-    Ok(())
 }
 
 /// Builds the proof for `count` leaves from `first` on. `read_group` fills 64 KiB of the batch; it is called only for the

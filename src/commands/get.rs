@@ -2,10 +2,10 @@
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::bytes;
+use crate::output::{bytes, counted, table};
 use crate::progress::{Progress, ProgressArgs};
 use clap::Args;
-use holdfast_wallet::{Catalog, Link, ReadReport, Session, WalletError, load_catalog, read_file};
+use holdfast_wallet::{Catalog, HolderReport, Link, ReadReport, Session, WalletError, load_catalog, read_file};
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -96,14 +96,27 @@ pub async fn write_whole(
 
 fn report(context: &Context, name: &str, out: &Path, length: u64, read: &ReadReport) {
     let mut text = format!("{name}: {} written to {}", bytes(length), out.display());
-    for (holder, reason) in &read.failed {
-        text += &format!("\nholder {holder} failed: {reason}");
+    if context.verbose > 0 || read.dropped().next().is_some() {
+        text += &format!("\n{}", from_whom(read));
     }
     if read.rebuilt_ranges > 0 {
-        text += &format!("\n{} ranges were rebuilt from other holders' batches", read.rebuilt_ranges);
+        text += &format!("\n{} rebuilt from other holders' batches", counted(read.rebuilt_ranges, "range"));
     }
     let value = serde_json::json!({ "name": name, "out": out, "bytes": length, "read": read });
     context.output.result(text, &value);
+}
+
+/// Who served how much, and who was dropped for what.
+fn from_whom(read: &ReadReport) -> String {
+    let row = |holder: &HolderReport| {
+        let dropped = holder.dropped.as_ref().map_or_else(|| "-".to_owned(), |dropped| dropped.code.clone());
+        vec![bytes(holder.bytes), holder.path.to_owned(), dropped, holder.holder.clone()]
+    };
+    let mut text = table(&["SERVED", "PATH", "DROPPED", "HOLDER"], &[0], read.holders.iter().map(row));
+    for (holder, dropped) in read.dropped() {
+        text += &format!("\n{}: {}", holder.holder, dropped.reason);
+    }
+    text
 }
 
 fn default_out(name: &str) -> PathBuf {

@@ -92,6 +92,12 @@ pub enum WalletError {
         /// Why.
         source: io::Error,
     },
+    /// What was read cannot be written out.
+    #[error("what was read cannot be written: {source}")]
+    Output {
+        /// Why.
+        source: io::Error,
+    },
     /// A file that changed while it was stored.
     #[error("{} changed while it was stored; nothing was registered or paid", path.display())]
     FileChanged {
@@ -230,7 +236,7 @@ impl WalletError {
             Self::Catalog(_) => "catalog",
             Self::Name { .. } => "bad-name",
             Self::Pack(_) | Self::Layout(_) => "pack",
-            Self::File { .. } => "io",
+            Self::File { .. } | Self::Output { .. } => "io",
             Self::FileChanged { .. } => "file-changed",
             Self::OutOfFile { .. } => "out-of-file",
             Self::NotEnoughBatches { .. } => "not-enough-batches",

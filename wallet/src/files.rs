@@ -1,11 +1,13 @@
 //! The owner's files: the catalog from the account's head, and files out of the catalog.
 
 use crate::error::WalletError;
-use crate::fetch::{Fetcher, ReadReport};
 use crate::link::Link;
+use crate::reading::{LedgerSegments, ReadReport, Reader};
 use crate::session::Session;
 use futures::stream::{self, StreamExt as _};
-use holdfast_parcel::{Catalog, CatalogHead, CatalogLoad, Locator, PieceRead, SegmentInfo};
+use holdfast_parcel::{
+    Catalog, CatalogHead, CatalogLoad, Locator, Piece, PieceRead, ReadError, SegmentInfo, SegmentShape,
+};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::Range;
@@ -26,12 +28,12 @@ pub async fn load_catalog_placed(session: &Session, link: &Link) -> Result<(Cata
         return Ok((Catalog::new(), segments));
     }
     let head = CatalogHead::open(&head, session.keys(), &session.address())?;
-    let fetcher = Fetcher::new(session, link);
+    let reader = reader_of(session, link);
     let mut fetch = head.fetch();
     loop {
         let wanted: Vec<Locator> = fetch.wanted().iter().map(|chunk| chunk.at).collect();
         segments.extend(wanted.iter().map(|at| at.segment));
-        let stored = fetcher.stored(&wanted, |segment| fetch.shape(segment)).await?;
+        let stored = reader.stored(&wanted, |segment| fetch.shape(segment)).await?;
         match fetch.supply(stored)? {
             CatalogLoad::Fetch(next) => fetch = next,
             CatalogLoad::Ready(catalog) => return Ok((*catalog, segments)),
@@ -49,29 +51,45 @@ pub async fn read_file(
     out: &mut (impl Write + Send),
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<ReadReport, WalletError> {
-    let fetcher = Fetcher::new(session, link);
+    let reader = reader_of(session, link);
     let shape_of = |segment: u32| catalog.segment(segment).ok().map(SegmentInfo::shape);
-    let mut pieces = Vec::new();
-    for piece in catalog.pieces(path, range)? {
-        let vouched = fetcher.vouched(catalog.segment(piece.record.at.segment)?.shape()).await?;
-        pieces.push(piece.read(vouched)?);
+    write_pieces(&reader, catalog.pieces(path, range)?, &shape_of, out, progress).await?;
+    Ok(reader.report())
+}
+
+/// Reads what the session's own account stored.
+pub(crate) fn reader_of<'a>(session: &Session, link: &'a Link) -> Reader<'a> {
+    let source = LedgerSegments { rpc: session.rpc().clone(), owner: session.address_text() };
+    Reader::new(source, link.sessions(), session.params().prefix)
+}
+
+/// Writes pieces of a file to `out`, in order; memory stays bounded whatever there is.
+pub(crate) async fn write_pieces(
+    reader: &Reader<'_>,
+    pieces: Vec<Piece<'_>>,
+    shape_of: &(dyn Fn(u32) -> Option<SegmentShape> + Send + Sync),
+    out: &mut (impl Write + Send),
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<(), WalletError> {
+    let mut reads = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let segment = piece.record.at.segment;
+        let shape = shape_of(segment).ok_or(ReadError::UnknownSegment { segment })?;
+        reads.push(piece.read(reader.vouched(shape).await?)?);
     }
-    let windows = windows(&pieces);
-    let reads = windows.iter().map(|window| {
-        let (fetcher, window) = (&fetcher, &pieces[window.clone()]);
-        async move { fetcher.plain(window, shape_of).await }
-    });
+    let windows = windows(&reads);
+    let plain = windows.iter().map(|window| reader.plain(&reads[window.clone()], shape_of));
     // One window is written while the next is fetched.
-    let mut plain = stream::iter(reads).buffered(2);
+    let mut plain = stream::iter(plain).buffered(2);
     let mut written = 0;
     while let Some(window) = plain.next().await {
         for bytes in window? {
-            out.write_all(&bytes).map_err(|source| WalletError::File { path: path.into(), source })?;
+            out.write_all(&bytes).map_err(|source| WalletError::Output { source })?;
             written += bytes.len() as u64;
             progress(written);
         }
     }
-    Ok(fetcher.report().await)
+    Ok(())
 }
 
 /// Runs of pieces that are fetched together.

@@ -1,6 +1,7 @@
 //! The client of the transfer protocol: opens a session, asks for receipts, reads slices.
 
 use super::error::TransferError;
+use super::heard::{Heard, Listening};
 use super::meter::Meter;
 use super::pace::Pace;
 use super::range::{RawRange, cut, read_range};
@@ -12,7 +13,7 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use holdfast_ledger::statement::{Receipt, receipt_payload};
-use holdfast_por::{BatchMeta, GROUP_LEAVES};
+use holdfast_por::{BatchMeta, GROUP_LEAVES, RangeError};
 use holdfast_primitives::limits::LEAF_BYTES;
 use holdfast_primitives::{Address, Bounded, ChainId, Digest, Height, Purpose, RequestId};
 use std::sync::Arc;
@@ -146,6 +147,18 @@ impl TransferClient {
 
     /// Reads `length` bytes of a batch from `offset` on, verified; at most 16 MiB.
     pub async fn read_range(&self, meta: &BatchMeta, offset: u64, length: u64) -> Result<Vec<u8>, TransferError> {
+        self.read_range_heard(meta, offset, length, &|_| ()).await
+    }
+
+    /// As [`TransferClient::read_range`]; `heard` is told of bytes as they come, before they are verified. Dropping the
+    /// future resets the stream: the holder stops sending.
+    pub async fn read_range_heard(
+        &self,
+        meta: &BatchMeta,
+        offset: u64,
+        length: u64,
+        heard: Heard<'_>,
+    ) -> Result<Vec<u8>, TransferError> {
         meta.check()?;
         let (batch_bytes, leaf) = (meta.batch_bytes(), LEAF_BYTES as u64);
         let end = offset.checked_add(length).filter(|end| *end <= batch_bytes && length <= SLICE_BYTES_MAX);
@@ -156,7 +169,7 @@ impl TransferClient {
         let (first, last) = (offset / leaf, (end - 1) / leaf);
         let count = (last - first + 1) as u32;
         let mut bytes = Vec::with_capacity(count as usize * LEAF_BYTES);
-        self.get(meta, (first as u32, count), |_, leaves| bytes.extend_from_slice(&leaves)).await?;
+        self.get(meta, (first as u32, count), heard, |_, leaves| bytes.extend_from_slice(&leaves)).await?;
         let skipped = (offset - first * leaf) as usize;
         bytes.drain(..skipped);
         bytes.truncate(length as usize);
@@ -168,6 +181,7 @@ impl TransferClient {
         &self,
         meta: &BatchMeta,
         (first, count): (u32, u32),
+        heard: Heard<'_>,
         mut take: impl FnMut(u32, Bytes),
     ) -> Result<(), TransferError> {
         let mut stream = self.ask(&TransferRequest::Get { meta: *meta, first_leaf: first, count }).await?;
@@ -177,10 +191,10 @@ impl TransferClient {
                 TransferReply::Piece { first_leaf, count: piece }
                     if first_leaf == next && is_next_piece((next, piece), first + count) =>
                 {
-                    let range = self.receive(&mut stream, meta, (first_leaf, piece)).await?;
+                    let range = self.receive(&mut stream, meta, (first_leaf, piece), heard).await?;
                     match range.verify(*meta, first_leaf).await {
                         Ok(leaves) => take(first_leaf, leaves),
-                        Err(_) => return Err(self.narrow(meta, (first_leaf, piece)).await),
+                        Err(error) => return Err(self.blame(meta, (first_leaf, piece), &error).await),
                     }
                     next += piece;
                 }
@@ -195,20 +209,37 @@ impl TransferClient {
         stream: &mut BiStream,
         meta: &BatchMeta,
         run: (u32, u32),
+        heard: Heard<'_>,
     ) -> Result<RawRange, TransferError> {
         let before = self.path_kind();
-        let read = read_range(&mut stream.recv, meta, run, &self.config.pace).await;
+        let mut recv = Listening { inner: &mut stream.recv, heard };
+        let read = read_range(&mut recv, meta, run, &self.config.pace).await;
         if let Ok(range) = &read {
             self.config.meter.note(before, &*self.connection, range.bytes());
         }
         read.map_err(|source| TransferError::Stream { holder: self.holder, source })
     }
 
+    /// What is wrong with a holder whose piece does not verify. When a group elsewhere in the batch fails too, and both
+    /// lead to one and the same root, it answers out of another batch; else some of its leaves are bad.
+    async fn blame(&self, meta: &BatchMeta, run: (u32, u32), error: &RangeError) -> TransferError {
+        let RangeError::Mismatch { found: Some(found), .. } = error else { return self.narrow(meta, run).await };
+        let last = (meta.leaves() - GROUP_LEAVES as u64) as u32;
+        let elsewhere = if run.0 < GROUP_LEAVES as u32 { last } else { 0 };
+        match self.get_group(meta, (elsewhere, GROUP_LEAVES as u32)).await {
+            Ok(Err(RangeError::Mismatch { found: Some(again), .. })) if again == *found && elsewhere != run.0 => {
+                let (holder, batch) = (self.holder, Digest::new(meta.root));
+                TransferError::OtherBatch { holder, batch, found: Digest::new(again) }
+            }
+            _ => self.narrow(meta, run).await,
+        }
+    }
+
     /// Finds the group within a bad piece that the holder cannot give. A holder keeps no hashes below a group, so no
     /// smaller run can be told apart.
     async fn narrow(&self, meta: &BatchMeta, (first, count): (u32, u32)) -> TransferError {
         for run in cut(first, count, GROUP_LEAVES as u32) {
-            if matches!(self.get_group(meta, run).await, Ok(false)) {
+            if matches!(self.get_group(meta, run).await, Ok(Err(_))) {
                 return self.bad_leaves(meta, run);
             }
         }
@@ -216,12 +247,16 @@ impl TransferClient {
     }
 
     /// Whether a run within one group verifies.
-    async fn get_group(&self, meta: &BatchMeta, (first_leaf, count): (u32, u32)) -> Result<bool, TransferError> {
+    async fn get_group(
+        &self,
+        meta: &BatchMeta,
+        (first_leaf, count): (u32, u32),
+    ) -> Result<Result<(), RangeError>, TransferError> {
         let mut stream = self.ask(&TransferRequest::Get { meta: *meta, first_leaf, count }).await?;
         match self.answer(&mut stream, self.config.answer).await? {
             TransferReply::Piece { .. } => {
-                let range = self.receive(&mut stream, meta, (first_leaf, count)).await?;
-                Ok(range.verify(*meta, first_leaf).await.is_ok())
+                let range = self.receive(&mut stream, meta, (first_leaf, count), &|_| ()).await?;
+                Ok(range.verify(*meta, first_leaf).await.map(drop))
             }
             other => Err(self.unexpected(&other, "a piece")),
         }

@@ -79,7 +79,7 @@ impl TransferClient {
         with(&mut |_| {});
         let fetches = runs.into_iter().map(|groups| {
             let run = (groups.start * GROUP, (groups.end - groups.start) * GROUP);
-            self.get(&meta, run, |first_leaf, leaves| with(&mut |download| download.put(first_leaf, &leaves)))
+            self.get(&meta, run, &|_| (), |first_leaf, leaves| with(&mut |download| download.put(first_leaf, &leaves)))
         });
         let mut fetches = futures::stream::iter(fetches).buffer_unordered(self.config.streams);
         while let Some(fetched) = fetches.next().await {

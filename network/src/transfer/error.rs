@@ -67,6 +67,16 @@ pub enum TransferError {
         /// Last leaf of that run.
         last_leaf: u32,
     },
+    /// The holder answers out of another batch than it was asked for.
+    #[error("holder {holder} serves batch {found} in place of {batch}")]
+    OtherBatch {
+        /// The holder.
+        holder: Address,
+        /// The root of the batch that was asked for.
+        batch: Digest,
+        /// The root of what it serves.
+        found: Digest,
+    },
     /// The batch cannot be read at this end.
     #[error("cannot read batch {batch}: {source}")]
     Source {

@@ -54,7 +54,7 @@ proptest! {
         let bit = bit.index(sent.len() * 8);
         sent[bit / 8] ^= 1 << (bit % 8);
         let refused = verify_range(&TAGGED.meta, first, &sent, &proof).unwrap_err();
-        let RangeError::Mismatch { first: named, count: leaves } = refused else { panic!("{refused}") };
+        let RangeError::Mismatch { first: named, count: leaves, .. } = refused else { panic!("{refused}") };
         prop_assert_eq!((named, leaves), (first, u64::from(count)));
     }
 
