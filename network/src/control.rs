@@ -14,6 +14,7 @@ mod offers;
 mod online;
 mod place;
 mod quotes;
+mod search;
 mod server;
 mod session;
 
@@ -22,5 +23,7 @@ pub use config::{ControlConfig, ControlPolicy};
 pub use error::ControlError;
 pub use offers::{CheckedOffer, OfferError, OfferEvent, OfferStream, Offers};
 pub use online::{ParentStatus, keep_online};
+pub(crate) use place::check_sound;
 pub use quotes::{CheckedQuoteRequest, QuoteRequestError, QuoteService};
+pub(crate) use search::{Search, Sink};
 pub use server::ControlServer;

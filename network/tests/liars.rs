@@ -84,7 +84,7 @@ fn offered(request: &PlacementRequest, holder: u8, path: Footprint) -> Offered {
         batches_max: request.batches_per_holder,
         price: Amount::grains(10),
         rounds_max: request.rounds,
-        path: path_digest([&last]),
+        path: path_digest(path.iter().map(|hop| &hop.node)),
         expires: Height::new(1_000),
     };
     let issuer = (1..20).find(|seed| id(*seed) == last).unwrap();

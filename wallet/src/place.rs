@@ -214,6 +214,10 @@ const fn kind_text(kind: RefusalKind) -> &'static str {
         RefusalKind::Failed => "failed",
         RefusalKind::Silent => "did not answer",
         RefusalKind::BadQuote => "answered with something else",
+        RefusalKind::OtherTopic => "keep other things",
+        RefusalKind::OtherRegion => "are elsewhere",
+        RefusalKind::NotNamed => "were not named",
+        RefusalKind::SameOperator => "belong to an operator that is chosen already",
     }
 }
 

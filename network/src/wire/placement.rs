@@ -13,6 +13,11 @@ pub const PLACEMENT_HOLDERS_MAX: usize = REGISTER_PLACEMENTS_MAX;
 /// Holders that one request may exclude.
 pub const EXCLUDE_MAX: usize = REGISTER_PLACEMENTS_MAX;
 
+/// Topics, and regions, that the end of a placement names, at most.
+pub const DONE_TAGS_MAX: usize = 16;
+/// How long a request may be answered, in milliseconds after it is received: heavy nodes remember it for as long.
+pub const REQUEST_MS_MAX: u64 = 15 * 60 * 1_000;
+
 /// What an owner wants.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PlacementRequest {
@@ -89,6 +94,20 @@ pub enum QuoteRefusal {
     Silent,
     /// Answered with a quote that does not fit the request (counted by the heavy node).
     BadQuote,
+    /// Its disk is for other data.
+    OtherTopic {
+        /// What it is for; empty for data without a topic.
+        topics: Bounded<Tag, TOPICS_MAX>,
+    },
+    /// Lies elsewhere.
+    OtherRegion {
+        /// Where; none when it does not say.
+        region: Option<Tag>,
+    },
+    /// The owner named others.
+    NotNamed,
+    /// Another holder of its operator was offered already (counted by the heavy node).
+    SameOperator,
 }
 
 /// A holder that would do: streamed to the owner as it is found.
@@ -117,6 +136,18 @@ pub struct PlacementDone {
     pub roomiest: Option<u32>,
     /// The longest term among those that would not bind themselves for so long.
     pub longest_rounds: Option<u32>,
+    /// Topics of those whose disks are for other data, some of them.
+    pub topics: Bounded<Tag, DONE_TAGS_MAX>,
+    /// Whether some of those take data without a topic.
+    pub untopical: bool,
+    /// Regions of those that lie elsewhere, some of them.
+    pub regions: Bounded<Tag, DONE_TAGS_MAX>,
+    /// Heavy nodes that looked into their subtrees, the first included.
+    pub heavy_asked: u32,
+    /// Heavy nodes that were asked and did not answer in time, or with something else.
+    pub heavy_silent: u32,
+    /// Whether there were heavy nodes beyond the hops that the owner allowed.
+    pub hops_cut: bool,
 }
 
 /// The kinds of [`QuoteRefusal`], for counting.
@@ -144,6 +175,14 @@ pub enum RefusalKind {
     Silent = 8,
     /// See [`QuoteRefusal::BadQuote`].
     BadQuote = 9,
+    /// See [`QuoteRefusal::OtherTopic`].
+    OtherTopic = 10,
+    /// See [`QuoteRefusal::OtherRegion`].
+    OtherRegion = 11,
+    /// See [`QuoteRefusal::NotNamed`].
+    NotNamed = 12,
+    /// See [`QuoteRefusal::SameOperator`].
+    SameOperator = 13,
 }
 
 impl Offered {
@@ -167,13 +206,17 @@ impl QuoteRefusal {
             Self::Failed => RefusalKind::Failed,
             Self::Silent => RefusalKind::Silent,
             Self::BadQuote => RefusalKind::BadQuote,
+            Self::OtherTopic { .. } => RefusalKind::OtherTopic,
+            Self::OtherRegion { .. } => RefusalKind::OtherRegion,
+            Self::NotNamed => RefusalKind::NotNamed,
+            Self::SameOperator => RefusalKind::SameOperator,
         }
     }
 }
 
 impl RefusalKind {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::NotAccepting,
         Self::NoRoom,
         Self::TooDear,
@@ -184,6 +227,10 @@ impl RefusalKind {
         Self::Failed,
         Self::Silent,
         Self::BadQuote,
+        Self::OtherTopic,
+        Self::OtherRegion,
+        Self::NotNamed,
+        Self::SameOperator,
     ];
 }
 
