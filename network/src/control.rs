@@ -16,6 +16,7 @@ mod online;
 mod place;
 mod quotes;
 mod reach;
+mod search;
 mod server;
 mod session;
 
@@ -24,6 +25,8 @@ pub use config::{ControlConfig, ControlPolicy};
 pub use error::ControlError;
 pub use offers::{CheckedOffer, OfferError, OfferEvent, OfferStream, Offers};
 pub use online::{ParentStatus, keep_online};
+pub(crate) use place::check_sound;
 pub use quotes::{CheckedQuoteRequest, QuoteRequestError, QuoteService};
 pub use reach::{Reach, Timing};
+pub(crate) use search::{Search, Sink};
 pub use server::ControlServer;

@@ -50,8 +50,23 @@ pub fn first_hop(
     key: &SecretKey,
     chain: &ChainId,
 ) -> Footprint {
-    let signature = key.sign(Purpose::FootprintHop, chain, &hop_payload(request, owner, 0, owner, holder));
-    Bounded::new(vec![FootprintHop { node: key.address(), signature }]).expect("one hop is within the limit")
+    extend(&Bounded::empty(), (request, owner, holder), key, chain).expect("one hop is within the limit")
+}
+
+/// `path` with one hop more: that of `key`'s node, signed towards the last of `ends`, a holder or the next heavy node.
+/// `None` when the path is full.
+pub fn extend(
+    path: &Footprint,
+    ends: (&RequestId, &Address, &Address),
+    key: &SecretKey,
+    chain: &ChainId,
+) -> Option<Footprint> {
+    let (request, owner, next) = ends;
+    let previous = path.last().map_or(owner, |hop| &hop.node);
+    let index = u8::try_from(path.len()).ok()?;
+    let signature = key.sign(Purpose::FootprintHop, chain, &hop_payload(request, owner, index, previous, next));
+    let hop = FootprintHop { node: key.address(), signature };
+    Bounded::new(path.iter().cloned().chain([hop]).collect()).ok()
 }
 
 /// Whether `path` leads from the owner through `first` and on through `last` to the holder, every hop signed.

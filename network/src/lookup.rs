@@ -2,9 +2,10 @@
 //! the user needs to reach a child (a connection, a number in a test).
 
 use crate::address::NodeAddr;
-use crate::wire::{HolderOffer, PlacementRequest, Role};
-use holdfast_primitives::limits::BATCH_LOG2_MIN;
-use holdfast_primitives::{Address, Amount, sha256_parts};
+use crate::fit::fit;
+use crate::wire::{HolderOffer, PlacementRequest, QuoteRefusal, Role};
+use holdfast_ledger::Profile;
+use holdfast_primitives::{Address, Amount, Tag, sha256_parts};
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -33,7 +34,7 @@ pub struct Child<H> {
 }
 
 /// What the ledger says of a holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HolderStanding {
     /// Bytes of its quota that no contract binds.
     pub free_bytes: u64,
@@ -41,6 +42,8 @@ pub struct HolderStanding {
     pub accepting: bool,
     /// Its price per MiB per round on the ledger.
     pub price: Amount,
+    /// What it says of itself there.
+    pub profile: Profile,
 }
 
 /// A holder that looks fit.
@@ -52,6 +55,17 @@ pub struct Candidate<H> {
     pub addr: NodeAddr,
     /// How it is reached.
     pub handle: H,
+    /// Who runs it, if it says so.
+    pub operator: Option<Tag>,
+}
+
+/// The holders online, as one request sees them.
+#[derive(Clone, Debug)]
+pub struct Subtree<H> {
+    /// Those that look fit, best first.
+    pub fit: Vec<Candidate<H>>,
+    /// Why the others are not; those that the owner excluded are left out.
+    pub unfit: Vec<QuoteRefusal>,
 }
 
 /// No more children fit.
@@ -121,40 +135,34 @@ impl<H: Clone> Directory<H> {
         self.children.iter().filter(|((_, role), _)| *role == Role::Holder).map(|((id, _), child)| (*id, child))
     }
 
-    /// Holders that look fit for a request, the cheapest first; equals in an order that differs from request to
-    /// request, so that load spreads. `standing` asks the ledger.
-    pub fn candidates(
+    /// Holders as a request sees them: those that look fit, the cheapest first; equals in an order that differs from
+    /// request to request, so that load spreads. `standing` asks the ledger.
+    pub fn subtree(
         &self,
         request: &PlacementRequest,
         standing: impl Fn(&Address) -> Option<HolderStanding>,
-    ) -> Vec<Candidate<H>> {
-        let mut fit: Vec<(Amount, [u8; 32], Candidate<H>)> = self
-            .holders()
-            .filter(|(holder, _)| *holder != request.owner && !request.exclude.contains(holder))
-            .filter_map(|(holder, child)| {
-                let price = asking_price(request, child.offer.as_ref()?, standing(&holder)?)?;
-                let lot = sha256_parts(&[request.request.as_bytes(), holder.as_bytes()]);
-                Some((price, lot, Candidate { holder, addr: child.addr.clone(), handle: child.handle.clone() }))
-            })
-            .collect();
-        fit.sort_by_key(|(price, lot, _)| (*price, *lot));
-        fit.into_iter().map(|(_, _, candidate)| candidate).collect()
+    ) -> Subtree<H> {
+        let (mut fitting, mut unfit) = (Vec::new(), Vec::new());
+        for (holder, child) in self.holders() {
+            let (Some(offer), Some(standing)) = (&child.offer, standing(&holder)) else { continue };
+            if holder == request.owner || request.exclude.contains(&holder) {
+                continue;
+            }
+            match fit(request, &holder, offer, &standing) {
+                Ok(price) => {
+                    let lot = sha256_parts(&[request.request.as_bytes(), holder.as_bytes()]);
+                    let (addr, handle) = (child.addr.clone(), child.handle.clone());
+                    let operator = standing.profile.operator;
+                    fitting.push((price, lot, Candidate { holder, addr, handle, operator }));
+                }
+                Err(refusal) => unfit.push(refusal),
+            }
+        }
+        fitting.sort_by_key(|(price, lot, _)| (*price, *lot));
+        Subtree { fit: fitting.into_iter().map(|(_, _, candidate)| candidate).collect(), unfit }
     }
 
     fn of_session(&mut self, id: Address, role: Role, session: SessionNo) -> Option<&mut Child<H>> {
         self.children.get_mut(&(id, role)).filter(|child| child.session == session)
     }
-}
-
-/// The price per batch per round that a holder would ask; `None` when it is plainly not fit. Whether the price is too
-/// high is left to the holder's own answer, which then says what would do.
-fn asking_price(request: &PlacementRequest, offer: &HolderOffer, standing: HolderStanding) -> Option<Amount> {
-    let batch_bytes = 1u64.checked_shl(request.batch_log2.into())?;
-    let room = offer.free_bytes.min(standing.free_bytes);
-    let takes = offer.accepting && standing.accepting && offer.classes.contains(&request.batch_log2);
-    if !takes || room < batch_bytes {
-        return None;
-    }
-    let mebibytes = 1u64.checked_shl(u32::from(request.batch_log2).checked_sub(BATCH_LOG2_MIN.into())?)?;
-    offer.price.checked_mul(mebibytes).ok()
 }

@@ -1,13 +1,23 @@
 //! One placement as a state machine without IO: whom to ask, what to pass on, when to stop.
 //!
-//! The cheapest candidates are asked first, a bounded number at a time. It ends when enough offers are found (more
-//! than were wanted, so that the owner can choose and some may fail), when nobody is left to ask, or at the deadline.
+//! ```text
+//! own subtree    the cheapest candidates first, a bounded number at a time
+//! neighbours     once the subtree is done, or has had its share of the time: what is still missing
+//! ```
+//!
+//! It ends when enough offers are found (more than were wanted, so that the owner can choose and some may fail), when
+//! nobody is left to ask, or at the deadline. No holder is passed on twice, and where the owner wants distinct
+//! operators, no operator either.
 
-use crate::wire::{PlacementDone, PlacementRequest, QuoteRefusal, RefusalKind};
+use crate::summary::Summary;
+use crate::wire::{Offered, PlacementDone, PlacementRequest, QuoteRefusal, SeekDone};
 use holdfast_ledger::statement::Quote;
-use holdfast_primitives::{Address, Amount, Bounded, ChainId, Digest, TimeMs};
-use std::collections::{BTreeMap, VecDeque};
+use holdfast_primitives::{Address, Amount, ChainId, Digest, Tag, TimeMs};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
+
+/// Less time than this is of no use to a neighbour, in milliseconds.
+const SHARE_MS_MIN: u64 = 20;
 
 /// How wide and how long a placement searches.
 #[derive(Clone, Copy, Debug)]
@@ -18,24 +28,54 @@ pub struct PlacementLimits {
     pub asks_at_once: u32,
     /// Holders asked in all.
     pub asks_max: u32,
+    /// Neighbours asked at once.
+    pub neighbours_at_once: usize,
     /// Milliseconds after which it ends with what it has.
     pub search_ms: u64,
+}
+
+/// What one placement may do at this node.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// Offers that are of use, at most.
+    pub offers_max: u32,
+    /// Milliseconds after which it ends with what it has.
+    pub search_ms: u64,
+    /// Heavy nodes that the path may still gain beyond this one.
+    pub hops_left: u8,
+}
+
+/// Whom this node could ask.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Its own holders, best first, with their operators; `None` when they were asked before.
+    pub subtree: Option<Vec<(Address, Option<Tag>)>>,
+    /// Why other holders of its own would not do.
+    pub unfit: Vec<QuoteRefusal>,
+    /// Its neighbours, those on the path left out.
+    pub neighbours: Vec<Address>,
 }
 
 /// The state of one placement.
 #[derive(Debug)]
 pub struct Placement {
     limits: PlacementLimits,
-    offers_max: u32,
+    scope: Scope,
+    distinct_operators: bool,
     deadline: TimeMs,
-    waiting: VecDeque<Address>,
-    asking: u32,
-    asked: u32,
-    offered: u32,
-    refusals: BTreeMap<RefusalKind, u32>,
-    cheapest: Option<Amount>,
-    roomiest: Option<u32>,
-    longest_rounds: Option<u32>,
+    /// When neighbours are asked whether or not the own subtree is done.
+    widen_at: TimeMs,
+    asks_left: u32,
+    /// Whether that has come about.
+    widened: bool,
+    waiting: VecDeque<(Address, Option<Tag>)>,
+    asking: BTreeMap<Address, Option<Tag>>,
+    neighbours: VecDeque<Address>,
+    asking_neighbours: BTreeSet<Address>,
+    /// Whose offers were passed on.
+    holders: BTreeSet<Address>,
+    operators: BTreeSet<Tag>,
+    summary: Summary,
     done: bool,
 }
 
@@ -47,7 +87,28 @@ pub enum Input {
     /// A holder quoted; the quote was checked.
     Quoted(Box<Quote>),
     /// A holder declined, was silent, or quoted what was not asked.
-    Declined(QuoteRefusal),
+    Declined {
+        /// The holder.
+        holder: Address,
+        /// Why.
+        refusal: QuoteRefusal,
+    },
+    /// A neighbour found a holder; the offer was checked.
+    Found {
+        /// The neighbour.
+        neighbour: Address,
+        /// The offer.
+        offered: Box<Offered>,
+        /// Who runs the holder, if it says so.
+        operator: Option<Tag>,
+    },
+    /// A neighbour has told all.
+    Sought {
+        /// The neighbour.
+        neighbour: Address,
+        /// Its last word; `None` when it was silent, refused, or sent what no honest neighbour sends.
+        told: Option<SeekDone>,
+    },
 }
 
 /// What is to be done.
@@ -55,33 +116,67 @@ pub enum Input {
 pub enum Output {
     /// Ask this holder.
     Ask(Address),
-    /// Pass this quote on to the owner.
+    /// Ask this neighbour.
+    AskNeighbour {
+        /// Which.
+        node: Address,
+        /// For how many offers, at most.
+        wanted: u32,
+        /// How long it may take, in milliseconds.
+        within_ms: u64,
+    },
+    /// Pass this quote of an own holder on.
     Offer(Box<Quote>),
-    /// Tell the owner that this was all. Nothing follows.
+    /// Pass this offer of a neighbour on.
+    Relay(Box<Offered>),
+    /// Say that this was all. Nothing follows.
     Done(PlacementDone),
 }
 
 impl Default for PlacementLimits {
     fn default() -> Self {
-        Self { offers_per_wanted: 2, asks_at_once: 32, asks_max: 1_024, search_ms: 10_000 }
+        Self { offers_per_wanted: 2, asks_at_once: 32, asks_max: 1_024, neighbours_at_once: 16, search_ms: 10_000 }
+    }
+}
+
+impl Scope {
+    /// What the heavy node that the owner asked may do.
+    pub fn of_owner(request: &PlacementRequest, limits: &PlacementLimits) -> Self {
+        Self {
+            offers_max: u32::from(request.holders).saturating_mul(limits.offers_per_wanted),
+            search_ms: limits.search_ms,
+            hops_left: request.hops_max.saturating_sub(1),
+        }
     }
 }
 
 impl Placement {
-    /// A placement over `candidates`, best first, beginning at `now`.
-    pub fn new(request: &PlacementRequest, candidates: Vec<Address>, limits: PlacementLimits, now: TimeMs) -> Self {
+    /// A placement over those within `reach`, beginning at `now`.
+    pub fn new(request: &PlacementRequest, reach: Reach, scope: Scope, limits: PlacementLimits, now: TimeMs) -> Self {
+        let mut summary = Summary::new(request);
+        let waiting: VecDeque<_> = match reach.subtree {
+            Some(fit) => {
+                summary.looked();
+                reach.unfit.iter().for_each(|refusal| summary.refused(refusal));
+                fit.into()
+            }
+            None => VecDeque::new(),
+        };
         Self {
-            offers_max: u32::from(request.holders).saturating_mul(limits.offers_per_wanted),
-            deadline: now.saturating_add(limits.search_ms).min(request.expires),
-            waiting: candidates.into_iter().take(limits.asks_max as usize).collect(),
+            scope,
+            distinct_operators: request.distinct_operators,
+            deadline: now.saturating_add(scope.search_ms).min(request.expires),
+            widen_at: now.saturating_add(scope.search_ms / 4),
+            asks_left: limits.asks_max,
             limits,
-            asking: 0,
-            asked: 0,
-            offered: 0,
-            refusals: BTreeMap::new(),
-            cheapest: None,
-            roomiest: None,
-            longest_rounds: None,
+            widened: false,
+            waiting,
+            asking: BTreeMap::new(),
+            neighbours: reach.neighbours.into(),
+            asking_neighbours: BTreeSet::new(),
+            holders: BTreeSet::new(),
+            operators: BTreeSet::new(),
+            summary,
             done: false,
         }
     }
@@ -91,68 +186,150 @@ impl Placement {
         self.deadline
     }
 
+    /// When it wants the next [`Input::Tick`], if nothing else happens.
+    pub fn wakes_at(&self) -> TimeMs {
+        let waits = self.scope.hops_left > 0 && !self.neighbours.is_empty() && !self.widened;
+        if waits { self.widen_at.min(self.deadline) } else { self.deadline }
+    }
+
     /// Takes what happened and says what to do. After `Done` it says nothing any more.
     pub fn step(&mut self, input: Input, now: TimeMs) -> Vec<Output> {
         if self.done {
             return Vec::new();
         }
-        let mut outputs = Vec::new();
-        match input {
-            Input::Tick => {}
-            Input::Quoted(quote) => {
-                self.asking = self.asking.saturating_sub(1);
-                self.offered += 1;
-                outputs.push(Output::Offer(quote));
-            }
-            Input::Declined(refusal) => {
-                self.asking = self.asking.saturating_sub(1);
-                self.note_refusal(&refusal);
-            }
-        }
-        let enough = self.offered >= self.offers_max;
-        if enough || now >= self.deadline || (self.asking == 0 && self.waiting.is_empty()) {
-            self.done = true;
-            outputs.push(Output::Done(self.summary()));
-        } else {
+        let mut outputs: Vec<Output> = self.take(input).into_iter().collect();
+        if self.missing() > 0 && now < self.deadline {
             outputs.extend(self.ask());
+            outputs.extend(self.ask_neighbours(now));
+        }
+        if self.missing() == 0 || now >= self.deadline || self.is_idle() {
+            self.done = true;
+            outputs.push(Output::Done(self.summary.done(self.offered())));
         }
         outputs
     }
 
+    /// Notes what happened; the offer to pass on, if there is one. Who was not asked is not heard.
+    fn take(&mut self, input: Input) -> Option<Output> {
+        match input {
+            Input::Tick => None,
+            Input::Quoted(quote) => {
+                let operator = self.asking.remove(&quote.terms.holder)?;
+                self.count(quote.terms.holder, operator).then_some(Output::Offer(quote))
+            }
+            Input::Declined { holder, refusal } => {
+                self.asking.remove(&holder)?;
+                self.summary.refused(&refusal);
+                None
+            }
+            Input::Found { neighbour, offered, operator } => {
+                let is_heard = self.missing() > 0 && self.asking_neighbours.contains(&neighbour);
+                (is_heard && self.count(offered.quote.terms.holder, operator)).then_some(Output::Relay(offered))
+            }
+            Input::Sought { neighbour, told } => {
+                if self.asking_neighbours.remove(&neighbour) {
+                    match told {
+                        Some(told) => self.summary.merge(&told.done),
+                        None => self.summary.silent(),
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether an offer counts: neither its holder nor, where it matters, its operator was offered before.
+    fn count(&mut self, holder: Address, operator: Option<Tag>) -> bool {
+        if self.holders.contains(&holder) {
+            return false;
+        }
+        if self.is_spoken_for(operator.as_ref()) {
+            self.summary.refused(&QuoteRefusal::SameOperator);
+            return false;
+        }
+        self.operators.extend(operator);
+        self.holders.insert(holder)
+    }
+
     /// Asks no more holders at once than could still be of use.
     fn ask(&mut self) -> Vec<Output> {
-        let useful = self.offers_max - self.offered;
-        let room = self.limits.asks_at_once.min(useful).saturating_sub(self.asking);
-        let chosen: Vec<Address> = self.waiting.drain(..self.waiting.len().min(room as usize)).collect();
-        self.asking += chosen.len() as u32;
-        self.asked += chosen.len() as u32;
-        chosen.into_iter().map(Output::Ask).collect()
+        let room = self.limits.asks_at_once.min(self.missing()) as usize;
+        let mut later = VecDeque::new();
+        let mut chosen = Vec::new();
+        while self.asking.len() < room
+            && self.asks_left > 0
+            && let Some((holder, operator)) = self.waiting.pop_front()
+        {
+            if self.holders.contains(&holder) {
+                continue;
+            }
+            if self.is_spoken_for(operator.as_ref()) {
+                self.summary.refused(&QuoteRefusal::SameOperator);
+            } else if self.is_being_asked(operator.as_ref()) {
+                later.push_back((holder, operator));
+            } else {
+                self.asks_left -= 1;
+                self.asking.insert(holder, operator);
+                chosen.push(Output::Ask(holder));
+            }
+        }
+        later.append(&mut self.waiting);
+        self.waiting = later;
+        if self.asks_left == 0 {
+            self.waiting.clear();
+        }
+        self.summary.asked(chosen.len() as u32);
+        chosen
     }
 
-    fn note_refusal(&mut self, refusal: &QuoteRefusal) {
-        *self.refusals.entry(refusal.kind()).or_default() += 1;
-        match refusal {
-            QuoteRefusal::TooDear { price } => {
-                self.cheapest = Some(self.cheapest.map_or(*price, |cheapest| cheapest.min(*price)));
-            }
-            QuoteRefusal::NoRoom { batches_free } => self.roomiest = self.roomiest.max(Some(*batches_free)),
-            QuoteRefusal::TermTooLong { rounds_max } => {
-                self.longest_rounds = self.longest_rounds.max(Some(*rounds_max));
-            }
-            _ => {}
+    fn ask_neighbours(&mut self, now: TimeMs) -> Vec<Output> {
+        self.widened |= self.is_subtree_done() || now >= self.widen_at;
+        if !self.widened {
+            return Vec::new();
         }
+        if self.scope.hops_left == 0 {
+            if !self.neighbours.is_empty() && self.is_subtree_done() {
+                self.summary.cut();
+                self.neighbours.clear();
+            }
+            return Vec::new();
+        }
+        // What is left of the time after a neighbour's share is for its answer to come, and for others to be told.
+        let within_ms = self.deadline.since(now) / 4 * 3;
+        if within_ms < SHARE_MS_MIN {
+            self.neighbours.clear();
+        }
+        let room = self.limits.neighbours_at_once.saturating_sub(self.asking_neighbours.len());
+        let chosen: Vec<Address> = self.neighbours.drain(..self.neighbours.len().min(room)).collect();
+        self.asking_neighbours.extend(&chosen);
+        let wanted = self.missing();
+        chosen.into_iter().map(|node| Output::AskNeighbour { node, wanted, within_ms }).collect()
     }
 
-    fn summary(&self) -> PlacementDone {
-        let refused = self.refusals.iter().map(|(kind, count)| (*kind, *count)).collect();
-        PlacementDone {
-            offered: self.offered,
-            asked: self.asked,
-            refused: Bounded::new(refused).expect("there is at most one count of each kind"),
-            cheapest: self.cheapest,
-            roomiest: self.roomiest,
-            longest_rounds: self.longest_rounds,
-        }
+    fn is_spoken_for(&self, operator: Option<&Tag>) -> bool {
+        self.distinct_operators && operator.is_some_and(|operator| self.operators.contains(operator))
+    }
+
+    fn is_being_asked(&self, operator: Option<&Tag>) -> bool {
+        self.distinct_operators && operator.is_some() && self.asking.values().any(|asked| asked.as_ref() == operator)
+    }
+
+    fn is_subtree_done(&self) -> bool {
+        self.waiting.is_empty() && self.asking.is_empty()
+    }
+
+    fn is_idle(&self) -> bool {
+        let no_neighbour =
+            self.asking_neighbours.is_empty() && (self.scope.hops_left == 0 || self.neighbours.is_empty());
+        self.is_subtree_done() && no_neighbour
+    }
+
+    fn offered(&self) -> u32 {
+        self.holders.len() as u32
+    }
+
+    fn missing(&self) -> u32 {
+        self.scope.offers_max.saturating_sub(self.offered())
     }
 }
 

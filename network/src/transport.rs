@@ -25,6 +25,8 @@ pub enum Protocol {
     Gossip,
     /// A node that joins to a heavy node that helps it.
     Join,
+    /// Heavy node to heavy node, to look for holders.
+    Heavy,
 }
 
 /// How bytes travel right now. A relayed connection becomes direct when a direct path opens.
@@ -207,7 +209,7 @@ pub(crate) async fn last_words(connection: &dyn Connection, patience: Duration) 
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Control, Self::Transfer, Self::Gossip, Self::Join];
+    pub const ALL: [Self; 5] = [Self::Control, Self::Transfer, Self::Gossip, Self::Join, Self::Heavy];
 
     /// The name that is negotiated.
     pub const fn alpn(self) -> &'static [u8] {
@@ -216,6 +218,7 @@ impl Protocol {
             Self::Transfer => b"holdfast/transfer/1",
             Self::Gossip => b"holdfast/gossip/1",
             Self::Join => b"holdfast/join/1",
+            Self::Heavy => b"holdfast/heavy/1",
         }
     }
 
@@ -232,6 +235,7 @@ impl fmt::Display for Protocol {
             Self::Transfer => "transfer",
             Self::Gossip => "gossip",
             Self::Join => "join",
+            Self::Heavy => "heavy",
         })
     }
 }

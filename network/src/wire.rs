@@ -1,4 +1,4 @@
-//! The words on the wire: frames, the messages of the two protocols, and the statements that nodes sign to each other.
+//! The words on the wire: frames, the messages of the protocols, and the statements that nodes sign to each other.
 //!
 //! ```text
 //! frame   length u32 LE | kind u8 | fields        (kind and fields are the borsh of one of the message enums)
@@ -12,6 +12,7 @@ mod control;
 mod frame;
 mod gossip;
 mod groups;
+mod heavy;
 mod join;
 mod placement;
 mod refusal;
@@ -31,13 +32,14 @@ pub use gossip::{
     FromPeer, GOSSIP_CARDS_MAX, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, HeavyCard,
 };
 pub use groups::{GROUPS_MAX, GroupSet};
+pub use heavy::{FromNeighbour, HEAVY_VERSION, SEEK_OFFERS_MAX, Seek, SeekDone, ToNeighbour, Whereis};
 pub use join::{
     CHUNK_ASK_BYTES_MAX, FromSource, JOIN_DATA_BYTES_MAX, JOIN_PEERS_MAX, JOIN_VERSION, MULTIADDR_BYTES_MAX,
     SNAPSHOTS_OFFERED_MAX, SourceOffer, ToSource,
 };
 pub use placement::{
-    EXCLUDE_MAX, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, QuoteRefusal, QuoteRequest,
-    RefusalKind,
+    DONE_TAGS_MAX, EXCLUDE_MAX, Offered, PLACEMENT_HOLDERS_MAX, PlacementDone, PlacementRequest, QuoteRefusal,
+    QuoteRequest, REQUEST_MS_MAX, RefusalKind,
 };
 pub use refusal::{DETAIL_BYTES_MAX, Refusal, RefusalCode};
 pub use signed::{Signed, Statement};

@@ -7,8 +7,8 @@ use common::*;
 use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, hop_payload, path_digest};
 use holdfast_network::control::{CheckedOffer, CheckedQuoteRequest, OfferError, QuoteRequestError};
 use holdfast_network::footprint::{FootprintError, check_footprint, first_hop};
-use holdfast_network::lookup::{Directory, DirectoryFull, HolderStanding};
-use holdfast_network::placement::{Input, Output, Placement, PlacementLimits, QuoteError, check_quote};
+use holdfast_network::lookup::{Directory, DirectoryFull};
+use holdfast_network::placement::{Input, Output, Placement, PlacementLimits, QuoteError, Reach, Scope, check_quote};
 use holdfast_network::wire::{
     Direction, HolderOffer, Offered, PlacementDone, PlacementRequest, QuoteRefusal, QuoteRequest, RefusalKind, Role,
     Signed, Ticket,
@@ -18,10 +18,6 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const NOW: TimeMs = TimeMs::new(START_MS);
-
-fn standing() -> HolderStanding {
-    HolderStanding { free_bytes: 1 << 30, accepting: true, price: Amount::grains(1) }
-}
 
 fn quote(request: &PlacementRequest, holder: u8, price: u64) -> Quote {
     let terms = QuoteTerms {
@@ -95,7 +91,7 @@ fn the_book_proposes_the_cheap_first_and_nobody_unfit() {
         }
     }
     let on_ledger = |holder: &Address| (*holder != id(12)).then(standing);
-    let found: Vec<Address> = book.candidates(&request, on_ledger).into_iter().map(|found| found.holder).collect();
+    let found: Vec<Address> = book.subtree(&request, on_ledger).fit.into_iter().map(|found| found.holder).collect();
     assert_eq!(found, [id(5), id(6), id(4)]);
 }
 
@@ -107,23 +103,30 @@ fn equals_stand_in_another_order_for_another_request() {
         book.offer(id(holder), session, offer(5));
     }
     let order = |owner: u8| -> Vec<Address> {
-        book.candidates(&placement(owner, 1, 3), |_| Some(standing())).into_iter().map(|found| found.holder).collect()
+        book.subtree(&placement(owner, 1, 3), |_| Some(standing())).fit.into_iter().map(|found| found.holder).collect()
     };
     assert_eq!(order(2), order(2));
     assert_ne!(order(2), order(3));
 }
 
+/// The machine at the node that the owner asked, over these holders and no neighbour.
+fn alone(request: &PlacementRequest, holders: &[Address], limits: PlacementLimits) -> Placement {
+    let subtree = Some(holders.iter().map(|holder| (*holder, None)).collect());
+    let reach = Reach { subtree, ..Reach::default() };
+    Placement::new(request, reach, Scope::of_owner(request, &limits), limits, NOW)
+}
+
 #[test]
 fn nobody_to_ask_is_the_end() {
-    let mut machine = Placement::new(&placement(2, 1, 3), vec![], PlacementLimits::default(), NOW);
-    assert_eq!(machine.step(Input::Tick, NOW), [Output::Done(PlacementDone::default())]);
+    let mut machine = alone(&placement(2, 1, 3), &[], PlacementLimits::default());
+    let done = PlacementDone { heavy_asked: 1, ..PlacementDone::default() };
+    assert_eq!(machine.step(Input::Tick, NOW), [Output::Done(done)]);
     assert!(machine.step(Input::Tick, NOW).is_empty(), "nothing follows the end");
 }
 
 #[test]
 fn the_deadline_is_the_end_whoever_is_still_thinking() {
-    let candidates = vec![id(3), id(4)];
-    let mut machine = Placement::new(&placement(2, 1, 2), candidates, PlacementLimits::default(), NOW);
+    let mut machine = alone(&placement(2, 1, 2), &[id(3), id(4)], PlacementLimits::default());
     assert_eq!(machine.step(Input::Tick, NOW), [Output::Ask(id(3)), Output::Ask(id(4))]);
     let late = machine.deadline();
     let [Output::Done(done)] = &machine.step(Input::Tick, late)[..] else { panic!("it ends") };
@@ -135,7 +138,7 @@ fn the_deadline_is_the_end_whoever_is_still_thinking() {
 #[test]
 fn a_request_that_expires_early_ends_early() {
     let request = PlacementRequest { expires: TimeMs::new(START_MS + 50), ..placement(2, 1, 2) };
-    let machine = Placement::new(&request, vec![id(3)], PlacementLimits::default(), NOW);
+    let machine = alone(&request, &[id(3)], PlacementLimits::default());
     assert_eq!(machine.deadline(), request.expires);
 }
 
@@ -207,8 +210,8 @@ proptest! {
         answers in proptest::collection::vec(
             prop_oneof![
                 Just(Answer::Quote),
-                (1u64..100).prop_map(Answer::Decline),
-                (0u32..9).prop_map(Answer::NoRoom),
+                (1_001u64..1_100).prop_map(Answer::Decline),
+                (0u32..4).prop_map(Answer::NoRoom),
             ],
             0..30,
         ),
@@ -217,7 +220,7 @@ proptest! {
         let request = placement(2, 1, wanted);
         let candidates: Vec<Address> = (0..answers.len() as u8).map(|n| Address::new([n + 1; 32])).collect();
         let limits = PlacementLimits { asks_at_once: at_once, ..PlacementLimits::default() };
-        let mut machine = Placement::new(&request, candidates.clone(), limits, NOW);
+        let mut machine = alone(&request, &candidates, limits);
         let (mut asked, mut open) = (BTreeSet::new(), Vec::new());
         let (mut offered, mut cheapest, mut roomiest, mut declined) = (0, None, None, 0);
         let mut ended = None;
@@ -232,6 +235,7 @@ proptest! {
                     }
                     Output::Offer(_) => offered += 1,
                     Output::Done(done) => ended = Some(done),
+                    other => prop_assert!(false, "no neighbour is there: {:?}", other),
                 }
             }
             prop_assert!(open.len() as u32 <= at_once);
@@ -241,16 +245,20 @@ proptest! {
             let holder = open.swap_remove(pick.index(open.len()));
             let number = candidates.iter().position(|candidate| *candidate == holder).unwrap();
             input = match &answers[number] {
-                Answer::Quote => Input::Quoted(Box::new(quote(&request, 3, 1))),
+                Answer::Quote => {
+                    let mut quote = quote(&request, 3, 1);
+                    quote.terms.holder = holder;
+                    Input::Quoted(Box::new(quote))
+                }
                 Answer::Decline(price) => {
                     declined += 1;
                     cheapest = Some(cheapest.map_or(*price, |found: u64| found.min(*price)));
-                    Input::Declined(QuoteRefusal::TooDear { price: Amount::grains(*price) })
+                    Input::Declined { holder, refusal: QuoteRefusal::TooDear { price: Amount::grains(*price) } }
                 }
                 Answer::NoRoom(free) => {
                     declined += 1;
                     roomiest = roomiest.max(Some(*free));
-                    Input::Declined(QuoteRefusal::NoRoom { batches_free: *free })
+                    Input::Declined { holder, refusal: QuoteRefusal::NoRoom { batches_free: *free } }
                 }
             };
         }

@@ -10,7 +10,7 @@ use holdfast_network::NodeAddr;
 use holdfast_network::address::{DIRECT_ADDRS_MAX, NodeAddrError, RELAY_URL_BYTES_MAX};
 use holdfast_network::wire::*;
 use holdfast_por::BatchMeta;
-use holdfast_primitives::{Address, Amount, Bounded, GrantId, Height, RequestId, Signature, TimeMs, decode_exact};
+use holdfast_primitives::{Address, Amount, Bounded, GrantId, Height, RequestId, Signature, Tag, TimeMs, decode_exact};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -30,6 +30,10 @@ fn any_bytes_give_an_answer_from_every_decoder() {
         total::<ToHolder>(bytes);
         total::<FromHolder>(bytes);
         total::<FromPeer>(bytes);
+        total::<ToNeighbour>(bytes);
+        total::<FromNeighbour>(bytes);
+        let _ = decode_frame::<ToNeighbour>(bytes);
+        let _ = decode_frame::<FromNeighbour>(bytes);
         let _ = decode_frame::<FromPeer>(bytes);
         total::<ToSource>(bytes);
         total::<FromSource>(bytes);
@@ -80,7 +84,18 @@ fn full<T: Clone, const MAX: usize>(item: T) -> Bounded<T, MAX> {
 }
 
 fn largest_request() -> Signed<PlacementRequest> {
-    sign(PlacementRequest { exclude: full(id(9)), ..placement(2, 1, 1) }, 2)
+    let request = PlacementRequest {
+        exclude: full(id(9)),
+        only: full(id(9)),
+        topics: full(tag()),
+        regions: full(tag()),
+        ..placement(2, 1, 1)
+    };
+    sign(request, 2)
+}
+
+fn tag() -> Tag {
+    "x".repeat(Tag::BYTES_MAX).parse().unwrap()
 }
 
 fn largest_refusal() -> Refusal {
@@ -105,6 +120,22 @@ fn quote() -> holdfast_ledger::statement::Quote {
         expires: Height::new(1),
     }
     .sign(&key(3), &CHAIN)
+}
+
+fn largest_offered() -> Offered {
+    Offered { quote: quote(), footprint: full(hop()), ticket: largest_ticket() }
+}
+
+fn largest_done() -> PlacementDone {
+    PlacementDone {
+        refused: Bounded::new(RefusalKind::ALL.map(|kind| (kind, u32::MAX)).to_vec()).unwrap(),
+        cheapest: Some(Amount::grains(1)),
+        roomiest: Some(1),
+        longest_rounds: Some(1),
+        topics: full(tag()),
+        regions: full(tag()),
+        ..PlacementDone::default()
+    }
 }
 
 fn meta() -> BatchMeta {
@@ -134,13 +165,6 @@ fn the_largest_message_of_every_kind_fits_its_cap() {
         ToParent::Ping(u32::MAX),
     ]);
     let relay_url = Some(Text::new(&"x".repeat(RELAY_URL_BYTES_MAX)).unwrap());
-    let done = PlacementDone {
-        refused: Bounded::new(RefusalKind::ALL.map(|kind| (kind, u32::MAX)).to_vec()).unwrap(),
-        cheapest: Some(Amount::grains(1)),
-        roomiest: Some(1),
-        longest_rounds: Some(1),
-        ..PlacementDone::default()
-    };
     let located = LocatedHolder { holder: id(3), ticket: Some(largest_ticket()) };
     fits(vec![
         FromParent::Welcome(Welcome {
@@ -150,13 +174,33 @@ fn the_largest_message_of_every_kind_fits_its_cap() {
             relay_url,
         }),
         FromParent::Refused(largest_refusal()),
-        FromParent::Offered(Box::new(Offered { quote: quote(), footprint: full(hop()), ticket: largest_ticket() })),
-        FromParent::Done(done),
+        FromParent::Offered(Box::new(largest_offered())),
+        FromParent::Done(largest_done()),
         FromParent::Located(Located { holders: full(located) }),
         FromParent::Pong(u32::MAX),
     ]);
     fits(vec![ToHolder::Quote(QuoteRequest { placement: largest_request(), footprint: full(hop()) })]);
-    fits(vec![FromHolder::Quoted(quote()), FromHolder::Declined(QuoteRefusal::TooDear { price: Amount::grains(1) })]);
+    let refusal = QuoteRefusal::OtherTopic { topics: full(tag()) };
+    fits(vec![FromHolder::Quoted(quote()), FromHolder::Declined(refusal)]);
+}
+
+#[test]
+fn the_largest_message_of_every_kind_among_heavy_nodes_fits_its_cap() {
+    let (path, request) = (full(hop()), largest_request());
+    let seek = Seek { request, path, wanted: u32::MAX, within_ms: u32::MAX };
+    let (ask, reader) = (RequestId::ZERO, id(2));
+    fits(vec![
+        ToNeighbour::Hello { version: HEAVY_VERSION, chain: CHAIN },
+        ToNeighbour::Seek(Box::new(seek)),
+        ToNeighbour::Whereis(Whereis { ask, reader, holders: full(id(3)), hops_left: 3, within_ms: u32::MAX }),
+    ]);
+    fits(vec![
+        FromNeighbour::Hello { version: HEAVY_VERSION, chain: CHAIN },
+        FromNeighbour::Refused(largest_refusal()),
+        FromNeighbour::Found(Box::new(largest_offered())),
+        FromNeighbour::Sought(SeekDone { seen: true, done: largest_done() }),
+        FromNeighbour::There(full(largest_ticket())),
+    ]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use holdfast_ledger::{Genesis, TxEnvelope};
 use holdfast_network::control::{ControlConfig, ControlServer};
 use holdfast_network::gossip::Gossip;
 use holdfast_network::heavies::usable_url;
+use holdfast_network::heavy::{GraphFigures, HeavyServer};
 use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
 use holdfast_network::relay::{RelayError, RelayServer, RelayServerConfig};
@@ -137,7 +138,8 @@ pub struct HeavyNode {
     engine: EngineHandle,
     relay: Option<RelayServer>,
     gossip: Arc<Gossip<GossipPool>>,
-    /// The accept loop, and one task for each peer.
+    graph: Arc<HeavyServer<LedgerPolicy>>,
+    /// The accept loop, and a few tasks for each peer.
     tasks: JoinSet<()>,
     /// Told when no peer has the next block any more.
     stuck: watch::Receiver<Option<NodeStopped>>,
@@ -157,6 +159,7 @@ pub struct HeavyHandle {
     /// Its light nodes.
     pub control: Arc<ControlServer<LedgerPolicy>>,
     gossip: Arc<Gossip<GossipPool>>,
+    graph: Arc<HeavyServer<LedgerPolicy>>,
     endpoint: Arc<QuicEndpoint>,
     consensus: Vec<String>,
     named: Vec<NodeAddr>,
@@ -192,12 +195,15 @@ impl HeavyNode {
         let gossip = Gossip::new(Arc::new(GossipPool::new(Arc::clone(&core), named)));
         let desk = JoinDesk::new(Arc::clone(&core), config.peers.clone(), config.consensus_peers.clone());
         let desk = Arc::new(JoinServer::new(Arc::new(desk), JoinLimits::default()));
-        let handlers: Vec<Arc<dyn Handler>> = vec![Arc::clone(&control) as _, Arc::clone(&gossip) as _, desk];
+        let graph = HeavyServer::new(Arc::clone(&control));
+        let handlers: Vec<Arc<dyn Handler>> =
+            vec![Arc::clone(&control) as _, Arc::clone(&gossip) as _, desk, Arc::clone(&graph) as _];
         let mut tasks = JoinSet::new();
         let connections = config.limits.connections.clone();
         tasks.spawn(serve(Arc::clone(&endpoint) as Arc<dyn Endpoint>, handlers, connections));
         for peer in &config.peers {
             tasks.spawn(Arc::clone(&gossip).keep(Arc::clone(&endpoint) as Arc<dyn Endpoint>, peer.clone()));
+            tasks.spawn(Arc::clone(&graph).keep(Arc::clone(&endpoint) as Arc<dyn Endpoint>, peer.clone()));
         }
         let (rpc_url, answers_at) = watch::channel(None);
         let introducer = Introducer {
@@ -225,7 +231,7 @@ impl HeavyNode {
         let known = config.consensus_peers.clone();
         tasks.spawn(join::widen(engine.dialler(), dialler, chain, config.peers.clone(), known));
         let (address, named) = (keys.identity.address(), config.peers);
-        Ok(Self { core, address, control, endpoint, engine, relay, gossip, tasks, stuck, named, rpc_url })
+        Ok(Self { core, address, control, endpoint, engine, relay, gossip, graph, tasks, stuck, named, rpc_url })
     }
 
     /// What the faces need.
@@ -235,6 +241,7 @@ impl HeavyNode {
             address: self.address,
             control: Arc::clone(&self.control),
             gossip: Arc::clone(&self.gossip),
+            graph: Arc::clone(&self.graph),
             endpoint: Arc::clone(&self.endpoint),
             consensus: self.engine.listening().to_vec(),
             named: self.named.clone(),
@@ -305,6 +312,11 @@ impl HeavyHandle {
         heavies
     }
 
+    /// The graph around it: neighbours, and what was looked for.
+    pub fn graph(&self) -> GraphFigures {
+        self.graph.figures()
+    }
+
     /// Where its consensus listens, as multiaddrs.
     pub fn consensus(&self) -> &[String] {
         &self.consensus
@@ -312,7 +324,7 @@ impl HeavyHandle {
 
     /// Counters of the node and of its consensus, in the OpenMetrics text format.
     pub fn metrics(&self) -> String {
-        let node = self.core.metrics().text(self.core.mempool_size().0, self.control.children());
+        let node = self.core.metrics().text(self.core.mempool_size().0, self.control.children(), self.graph.figures());
         // The mark of the end stands behind both.
         format!("{}{}", node.trim_end_matches("# EOF\n"), holdfast_consensus::metrics_text())
     }
@@ -337,7 +349,7 @@ async fn open_core(config: &HeavyConfig, db: Option<ChainDb>) -> Result<NodeCore
 fn quic_config(config: &HeavyConfig, keys: &NodeKeys, relay_url: Option<&str>) -> QuicConfig {
     QuicConfig {
         bind: config.bind.clone(),
-        accept: vec![Protocol::Control, Protocol::Gossip, Protocol::Join],
+        accept: vec![Protocol::Control, Protocol::Gossip, Protocol::Join, Protocol::Heavy],
         relays: relay_url.map(str::to_owned).into_iter().collect(),
         port_mapping: false,
         ..QuicConfig::new(keys.identity.clone())

@@ -1,6 +1,7 @@
 //! Counters and gauges of one heavy node, in the OpenMetrics text format. A registry per node, never a global one.
 
 use holdfast_ledger::{Event, FullBlock};
+use holdfast_network::heavy::GraphFigures;
 use holdfast_primitives::Height;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -21,6 +22,12 @@ pub struct NodeMetrics {
     relay_fees: Counter,
     mempool: Gauge,
     children: Gauge,
+    neighbours: Gauge,
+    lookups_served: Gauge,
+    lookups_forwarded: Gauge,
+    lookups_unanswered: Gauge,
+    lookups_repeated: Gauge,
+    lookups_refused: Gauge,
 }
 
 impl NodeMetrics {
@@ -54,6 +61,12 @@ impl NodeMetrics {
         let height = gauge("height", "Height of the newest committed block");
         let mempool = gauge("mempool_transactions", "Transactions that wait for a block");
         let children = gauge("children", "Light nodes connected");
+        let neighbours = gauge("neighbours", "Heavy nodes connected, to look for holders with");
+        let lookups_served = gauge("lookups_served", "Requests of neighbours that were looked into since the start");
+        let lookups_forwarded = gauge("lookups_forwarded", "Requests passed on since the start, for each neighbour");
+        let lookups_unanswered = gauge("lookups_unanswered", "Those of them to which no answer came");
+        let lookups_repeated = gauge("lookups_repeated", "Requests that had come by before, since the start");
+        let lookups_refused = gauge("lookups_refused", "Requests of neighbours that were refused since the start");
         Self {
             registry,
             height,
@@ -67,13 +80,31 @@ impl NodeMetrics {
             relay_fees,
             mempool,
             children,
+            neighbours,
+            lookups_served,
+            lookups_forwarded,
+            lookups_unanswered,
+            lookups_repeated,
+            lookups_refused,
         }
     }
 
-    /// All figures as text; the two gauges that change without a block are given.
-    pub fn text(&self, mempool: usize, children: usize) -> String {
-        self.mempool.set(i64::try_from(mempool).unwrap_or(i64::MAX));
-        self.children.set(i64::try_from(children).unwrap_or(i64::MAX));
+    /// All figures as text; those that change without a block are given.
+    pub fn text(&self, mempool: usize, children: usize, graph: GraphFigures) -> String {
+        let GraphFigures { neighbours, served, forwarded, unanswered, repeated, refused } = graph;
+        let (mempool, children, neighbours) = (mempool as u64, children as u64, neighbours as u64);
+        for (gauge, figure) in [
+            (&self.mempool, mempool),
+            (&self.children, children),
+            (&self.neighbours, neighbours),
+            (&self.lookups_served, served),
+            (&self.lookups_forwarded, forwarded),
+            (&self.lookups_unanswered, unanswered),
+            (&self.lookups_repeated, repeated),
+            (&self.lookups_refused, refused),
+        ] {
+            gauge.set(i64::try_from(figure).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("metrics encode into memory");
         text

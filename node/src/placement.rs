@@ -38,7 +38,18 @@ impl ControlPolicy for LedgerPolicy {
         let state = self.core.tip().state;
         let (_, holder) = state.holder_by_address(address)?;
         let free_bytes = free_quota(holder).min(free_collateral(&state, holder));
-        Some(HolderStanding { free_bytes, accepting: holder.accepting, price: holder.price })
+        let (accepting, price, profile) = (holder.accepting, holder.price, holder.profile.clone());
+        Some(HolderStanding { free_bytes, accepting, price, profile })
+    }
+
+    fn is_heavy(&self, node: &Address) -> bool {
+        let state = self.core.tip().state;
+        let number = state.account_by_address(node).map(|(number, _)| number);
+        number.is_some_and(|number| state.chain().heavy_nodes.binary_search(&number).is_ok())
+    }
+
+    fn heavy_nodes(&self) -> u32 {
+        self.core.tip().state.chain().heavy_nodes.len() as u32
     }
 }
 

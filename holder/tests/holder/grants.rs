@@ -5,6 +5,7 @@ use crate::desk::{Desk, Signboard, request};
 use async_trait::async_trait;
 use holdfast_holder::{AccountView, ChainView, Ledger, LedgerError};
 use holdfast_ledger::{Genesis, Holder, Params, Profile, Revoked, Slot, TxEnvelope};
+use holdfast_network::parents::HeavyNode;
 use holdfast_network::transfer::BatchService;
 use holdfast_network::wire::{Capability, PlacementRequest, QuoteRefusal, RefusalCode, Scope};
 use holdfast_primitives::{Address, Amount, Bounded, GrantId, Height, HolderNo, Tag, TimeMs, TxId};
@@ -52,6 +53,10 @@ impl Ledger for Grants {
     }
 
     async fn slots(&self, _: HolderNo, _: u8) -> Result<Vec<Slot>, LedgerError> {
+        Err(away())
+    }
+
+    async fn heavies(&self) -> Result<Vec<HeavyNode>, LedgerError> {
         Err(away())
     }
 

@@ -1,5 +1,6 @@
 //! What the control server is told, and what it asks.
 
+use crate::heavy::GraphConfig;
 use crate::lookup::HolderStanding;
 use crate::placement::PlacementLimits;
 use crate::wire::Role;
@@ -17,6 +18,17 @@ pub trait ControlPolicy: Send + Sync + 'static {
 
     /// What the ledger says of a holder; `None` when it is none.
     fn holder(&self, address: &Address) -> Option<HolderStanding>;
+
+    /// Whether a node is a heavy node of the ledger: one that a footprint may name. Nobody is, unless the policy knows
+    /// better.
+    fn is_heavy(&self, _node: &Address) -> bool {
+        false
+    }
+
+    /// How many heavy nodes the ledger knows.
+    fn heavy_nodes(&self) -> u32 {
+        0
+    }
 
     /// Whether such a child may come at all.
     fn admits(&self, _child: &Address, _role: Role) -> bool {
@@ -51,6 +63,8 @@ pub struct ControlConfig {
     pub read_bytes_max: u64,
     /// The relay that this node runs, as children should dial it.
     pub relay_url: Option<String>,
+    /// Limits towards other heavy nodes.
+    pub graph: GraphConfig,
 }
 
 impl Default for ControlConfig {
@@ -68,6 +82,7 @@ impl Default for ControlConfig {
             ticket_ms: 6 * 60 * 60 * 1_000,
             read_bytes_max: 1 << 40,
             relay_url: None,
+            graph: GraphConfig::default(),
         }
     }
 }

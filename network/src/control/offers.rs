@@ -64,6 +64,22 @@ pub enum OfferError {
         /// The holder.
         holder: Address,
     },
+    /// The owner named others.
+    #[error("{holder} is none of those that were named")]
+    NotNamed {
+        /// The holder.
+        holder: Address,
+    },
+    /// More heavy nodes on the way than the owner allowed.
+    #[error("{hops} heavy nodes are on the way to {holder}, the limit is {hops_max}")]
+    TooFar {
+        /// The holder.
+        holder: Address,
+        /// Heavy nodes on its path.
+        hops: usize,
+        /// The owner's limit.
+        hops_max: u8,
+    },
     /// The holder's offer has come before.
     #[error("{holder} was offered before")]
     Repeated {
@@ -98,7 +114,7 @@ pub enum OfferEvent {
 }
 
 impl CheckedOffer {
-    /// Checks an offer that `parent` sent for `request`.
+    /// Checks an offer for `request`, whose path must begin at `parent`.
     pub fn check(
         offered: Offered,
         request: &PlacementRequest,
@@ -110,6 +126,12 @@ impl CheckedOffer {
         let holder = quote.terms.holder;
         if request.exclude.contains(&holder) {
             return Err(OfferError::Excluded { holder });
+        }
+        if !request.only.is_empty() && !request.only.contains(&holder) {
+            return Err(OfferError::NotNamed { holder });
+        }
+        if footprint.len() > usize::from(request.hops_max) {
+            return Err(OfferError::TooFar { holder, hops: footprint.len(), hops_max: request.hops_max });
         }
         let last_hop = footprint.last().map_or(*parent, |hop| hop.node);
         let path = path_digest(footprint.iter().map(|hop| &hop.node));
@@ -137,6 +159,12 @@ impl CheckedOffer {
     /// Where the holder is.
     pub fn holder_addr(&self) -> &NodeAddr {
         &self.ticket.statement.holder_addr
+    }
+
+    /// What was checked, to pass it on.
+    pub fn into_offered(self) -> Offered {
+        let Self { quote, footprint, ticket } = self;
+        Offered { quote, footprint, ticket }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::config::{ControlConfig, ControlPolicy};
 use super::session::Ending;
+use crate::heavy::{Graph, whereis};
 use crate::lookup::{Child, Directory};
 use crate::serve::Handler;
 use crate::time::Clock;
@@ -18,13 +19,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Serves the children of a heavy node.
 pub struct ControlServer<P> {
-    pub(super) config: ControlConfig,
-    pub(super) key: SecretKey,
-    pub(super) policy: Arc<P>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) directory: Mutex<Directory<Arc<dyn Connection>>>,
+    pub(crate) config: ControlConfig,
+    pub(crate) key: SecretKey,
+    pub(crate) policy: Arc<P>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: Mutex<Directory<Arc<dyn Connection>>>,
     pub(super) placements: DefaultKeyedRateLimiter<Address>,
     pub(super) locates: DefaultKeyedRateLimiter<Address>,
+    /// The heavy nodes around this one.
+    pub(crate) graph: Graph,
 }
 
 impl<P: ControlPolicy> ControlServer<P> {
@@ -35,6 +38,7 @@ impl<P: ControlPolicy> ControlServer<P> {
             directory: Mutex::new(Directory::new(config.children_max)),
             placements: RateLimiter::keyed(quota(config.placements_per_minute)),
             locates: RateLimiter::keyed(quota(config.locates_per_minute)),
+            graph: Graph::new(&config.graph),
             config,
             key,
             policy,
@@ -52,7 +56,7 @@ impl<P: ControlPolicy> ControlServer<P> {
         self.directory().holders().map(|(id, child): (_, &Child<_>)| (id, child.offer.clone())).collect()
     }
 
-    pub(super) fn directory(&self) -> MutexGuard<'_, Directory<Arc<dyn Connection>>> {
+    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory<Arc<dyn Connection>>> {
         lock(&self.directory)
     }
 
@@ -60,13 +64,15 @@ impl<P: ControlPolicy> ControlServer<P> {
         limiter.check_key(&child).map_err(|_| Refusal::new(RefusalCode::Busy, "too many requests in a minute"))
     }
 
-    pub(super) fn locate(&self, holders: &Bounded<Address, LOCATE_MAX>, reader: Address) -> Located {
-        let located =
-            holders.iter().map(|holder| LocatedHolder { holder: *holder, ticket: self.introduce(*holder, reader) });
+    /// Where holders are, here or elsewhere in the graph.
+    pub(super) async fn locate(&self, holders: &Bounded<Address, LOCATE_MAX>, reader: Address) -> Located {
+        let mut tickets = whereis::ask_around(self, reader, holders).await;
+        let located = holders.iter().map(|holder| LocatedHolder { holder: *holder, ticket: tickets.remove(holder) });
         Located { holders: Bounded::new(located.collect()).expect("as many as were asked for") }
     }
 
-    fn introduce(&self, holder: Address, reader: Address) -> Option<Signed<Ticket>> {
+    /// An introduction of `reader` to a holder that is online here.
+    pub(crate) fn introduce(&self, holder: Address, reader: Address) -> Option<Signed<Ticket>> {
         let holder_addr = self.directory().locate(&holder)?.clone();
         let ticket = Ticket {
             issuer: self.key.address(),

@@ -175,7 +175,8 @@ impl<P: ControlPolicy> ControlServer<P> {
             },
             Ok(ToParent::Locate(holders)) => match self.limit(&self.locates, child) {
                 Ok(()) => {
-                    self.write(&mut stream, &FromParent::Located(self.locate(&holders, child))).await?;
+                    let located = self.locate(&holders, child).await;
+                    self.write(&mut stream, &FromParent::Located(located)).await?;
                     None
                 }
                 Err(refusal) => Some(refusal),

@@ -146,8 +146,11 @@ pub enum FromHolder {
 }
 
 const NODE_ADDR_BYTES: u32 = 1_024;
-const PLACEMENT_BYTES: u32 = 12 * 1024;
+/// A request with every list full.
+pub(super) const PLACEMENT_BYTES: u32 = 20 * 1024;
 const LOCATED_BYTES: u32 = CONTROL_FRAME_BYTES_MAX as u32;
+pub(super) const OFFERED_BYTES: u32 = 4 * 1024;
+pub(super) const DONE_BYTES: u32 = 2 * 1024;
 
 impl Message for ToParent {
     const NAME: &'static str = "child";
@@ -157,7 +160,7 @@ impl Message for ToParent {
 
 impl Message for FromParent {
     const NAME: &'static str = "parent";
-    const CAPS: &'static [u32] = &[512, 256, 4 * 1024, 256, LOCATED_BYTES, 8];
+    const CAPS: &'static [u32] = &[512, 256, OFFERED_BYTES, DONE_BYTES, LOCATED_BYTES, 8];
     const VERSION: u8 = CONTROL_VERSION;
 }
 
@@ -169,6 +172,6 @@ impl Message for ToHolder {
 
 impl Message for FromHolder {
     const NAME: &'static str = "answer";
-    const CAPS: &'static [u32] = &[512, 32];
+    const CAPS: &'static [u32] = &[512, 512];
     const VERSION: u8 = CONTROL_VERSION;
 }

@@ -13,6 +13,11 @@ pub const PLACEMENT_HOLDERS_MAX: usize = REGISTER_PLACEMENTS_MAX;
 /// Holders that one request may exclude.
 pub const EXCLUDE_MAX: usize = REGISTER_PLACEMENTS_MAX;
 
+/// Topics, and regions, that the end of a placement names, at most.
+pub const DONE_TAGS_MAX: usize = 16;
+/// How long a request may be answered, in milliseconds after it is received: heavy nodes remember it for as long.
+pub const REQUEST_MS_MAX: u64 = 15 * 60 * 1_000;
+
 /// What an owner wants.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PlacementRequest {
@@ -131,6 +136,18 @@ pub struct PlacementDone {
     pub roomiest: Option<u32>,
     /// The longest term among those that would not bind themselves for so long.
     pub longest_rounds: Option<u32>,
+    /// Topics of those whose disks are for other data, some of them.
+    pub topics: Bounded<Tag, DONE_TAGS_MAX>,
+    /// Whether some of those take data without a topic.
+    pub untopical: bool,
+    /// Regions of those that lie elsewhere, some of them.
+    pub regions: Bounded<Tag, DONE_TAGS_MAX>,
+    /// Heavy nodes that looked into their subtrees, the first included.
+    pub heavy_asked: u32,
+    /// Heavy nodes that were asked and did not answer in time, or with something else.
+    pub heavy_silent: u32,
+    /// Whether there were heavy nodes beyond the hops that the owner allowed.
+    pub hops_cut: bool,
 }
 
 /// The kinds of [`QuoteRefusal`], for counting.

@@ -48,6 +48,9 @@ pub enum RefusalCode {
     /// Not a holder on the ledger.
     UnknownHolder = 20,
 
+    /// A path that does not lead from the owner to this node, or is too long.
+    BadPath = 21,
+
     /// No snapshot of that height, no such records in it, or history that this node does not have.
     NoSuchHistory = 30,
 

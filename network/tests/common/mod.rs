@@ -4,9 +4,11 @@
 
 pub mod blows;
 pub mod tap;
+pub mod town;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use holdfast_ledger::Profile;
 use holdfast_ledger::statement::{Quote, QuoteTerms, Receipt, receipt_payload};
 use holdfast_network::control::{CheckedQuoteRequest, ControlPolicy, QuoteService};
 use holdfast_network::lookup::HolderStanding;
@@ -22,7 +24,7 @@ use holdfast_por::{BatchMeta, GROUP_BYTES, Layers, Tagger, range_proof};
 use holdfast_primitives::limits::LEAF_BYTES;
 use holdfast_primitives::{Address, Amount, Bounded, ChainId, GrantId, Height, Purpose, RequestId, SecretKey, TimeMs};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,16 +58,24 @@ impl Clock for TestClock {
     }
 }
 
-/// A ledger that knows some holders.
+/// A holder with room for anything.
+pub fn standing() -> HolderStanding {
+    let (price, profile) = (Amount::grains(1), Profile::default());
+    HolderStanding { free_bytes: 1 << 40, accepting: true, price, profile }
+}
+
+/// A ledger that knows some holders, and some heavy nodes.
 #[derive(Default)]
 pub struct TestLedger {
     pub holders: Mutex<HashMap<Address, HolderStanding>>,
+    pub heavy: Mutex<BTreeSet<Address>>,
 }
 
 impl TestLedger {
     pub fn with_holders(holders: impl IntoIterator<Item = Address>) -> Arc<Self> {
-        let standing = HolderStanding { free_bytes: 1 << 40, accepting: true, price: Amount::grains(1) };
-        Arc::new(Self { holders: Mutex::new(holders.into_iter().map(|holder| (holder, standing)).collect()) })
+        let standing = standing();
+        let holders = holders.into_iter().map(|holder| (holder, standing.clone())).collect();
+        Arc::new(Self { holders: Mutex::new(holders), heavy: Mutex::default() })
     }
 }
 
@@ -79,7 +89,15 @@ impl ControlPolicy for TestLedger {
     }
 
     fn holder(&self, address: &Address) -> Option<HolderStanding> {
-        self.holders.lock().unwrap().get(address).copied()
+        self.holders.lock().unwrap().get(address).cloned()
+    }
+
+    fn is_heavy(&self, node: &Address) -> bool {
+        self.heavy.lock().unwrap().contains(node)
+    }
+
+    fn heavy_nodes(&self) -> u32 {
+        self.heavy.lock().unwrap().len() as u32
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who may write, who may read, and what each is told who may not.
 
 use super::*;
+use holdfast_primitives::GrantId;
 
 #[tokio::test(start_paused = true)]
 async fn tickets_that_do_not_hold_are_refused_with_their_code() {

@@ -1,0 +1,34 @@
+//! Limits among heavy nodes.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Limits and timeouts towards neighbours.
+#[derive(Clone, Debug)]
+pub struct GraphConfig {
+    /// Neighbours connected at once.
+    pub neighbours_max: usize,
+    /// Requests of one neighbour served at once.
+    pub requests_at_once: usize,
+    /// Requests that one neighbour may make per minute; twice as many at a burst.
+    pub requests_per_minute: NonZeroU32,
+    /// Requests that are remembered, so that those that come round again are known.
+    pub seen_max: usize,
+    /// How long a question for whereabouts may take in all, in milliseconds.
+    pub whereis_ms: u64,
+    /// How long a neighbour that sent what no honest node sends is neither dialled nor let in.
+    pub shun: Duration,
+}
+
+impl Default for GraphConfig {
+    fn default() -> Self {
+        Self {
+            neighbours_max: 64,
+            requests_at_once: 24,
+            requests_per_minute: NonZeroU32::new(1_200).expect("twelve hundred is not zero"),
+            seen_max: 65_536,
+            whereis_ms: 4_000,
+            shun: Duration::from_secs(60),
+        }
+    }
+}
