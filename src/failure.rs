@@ -6,6 +6,9 @@ use holdfast_rpc::RpcError;
 use holdfast_wallet::{KeystoreError, WalletError, WordsError};
 use serde::Serialize;
 
+/// The word for machines of a folder that another process has.
+pub const DIR_IN_USE: &str = "dir-in-use";
+
 /// How a command ended, as the shell sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Exit {

@@ -1,24 +1,26 @@
-//! `holdfast devnet`: a whole network on this machine: one heavy node, some holders, funded accounts.
+//! `holdfast devnet`: a whole network on this machine: heavy nodes, holders, funded accounts.
 //!
 //! The parts are the ones that `holdfast heavy` and `holdfast hold` start, joined by the same JSON-RPC and the same
-//! transport; only the process is shared.
+//! transport. One heavy node and its holders share a process; with several, every part but the first heavy node is a
+//! process of its own, and the holders hang on them in turn.
 
+mod holders;
+
+use self::holders::Holder;
 use crate::commands::genesis::{compose, set_batch, set_round};
 use crate::commands::heavy::terminated;
 use crate::context::{Context, RPC_PORT};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::bytes;
 use crate::services::heavy::{self, HeavyService};
-use crate::services::holder::{HOLDER_LEFT, HoldOptions, run as start_holder};
 use crate::services::logging;
-use crate::services::validators::{Seat, ValidatorProcess};
+use crate::services::seats::{HeavyProcess, Seat};
 use clap::Args;
+use futures::future::{join_all, select_all, try_join_all};
 use holdfast_genesis::{DEV_MNEMONIC, GenesisFile, to_genesis};
-use holdfast_holder::HolderHandle;
-use holdfast_ledger::{Genesis, Profile};
+use holdfast_ledger::Genesis;
 use holdfast_node::{HeavyConfig, HeavyLimits, NodeClock, SNAPSHOT_INTERVAL, SyncMode, load_or_create_identity};
 use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
-use holdfast_rpc::RpcClient;
 use holdfast_wallet::Words;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,9 +35,9 @@ pub struct DevnetArgs {
     /// Folder of the whole network; kept from run to run
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// How many validators; those after the first are processes of their own
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    validators: u32,
+    /// How many heavy nodes, each of which validates; those after the first, and then all holders, are processes of their own
+    #[arg(long, visible_alias = "validators", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    heavy: u32,
     /// How many holders
     #[arg(long, default_value_t = 8)]
     holders: u32,
@@ -66,7 +68,7 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
     logging::init(context.verbose, context.verbose > 0);
     let dir = args.dir.clone().unwrap_or_else(|| context.data_dir().join("devnet"));
     let faucet = faucet_key();
-    let seats = seats(&dir, args.validators)?;
+    let seats = seats(&dir, args.heavy)?;
     let genesis = genesis(&dir, &args, &faucet, &seats)?;
     let config = HeavyConfig {
         dir: dir.join("heavy"),
@@ -89,79 +91,67 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
     let (rule_book, interval) = (args.rule_book, args.snapshot_interval);
     let others = seats[1..].iter().map(|seat| seat.start(&genesis_file, &seats, rule_book, interval));
     let (service, others) =
-        tokio::join!(heavy::start(config, args.rpc_listen, None, Some(faucet)), futures_join(others));
-    let (mut service, others) = (service?, others.into_iter().collect::<Result<Vec<_>, _>>()?);
-    let holders = start_holders(&service, &dir, &args).await?;
+        tokio::join!(heavy::start(config, args.rpc_listen, None, Some(faucet)), try_join_all(others));
+    let (mut service, mut others) = (service?, others?);
+    let mut holders = start_holders(&service, &others, &dir, &args).await?;
     announce(context, &service, &dir, &args, &holders, &others);
-    let (reason, mut reasons) = tokio::sync::mpsc::channel(1);
-    let tasks: Vec<_> = holders.into_iter().map(|(_, handle)| tokio::spawn(follow(handle, reason.clone()))).collect();
     let outcome = tokio::select! {
         stopped = service.stopped() => Err(heavy::explain_stop(&stopped)),
-        Some(number) = reasons.recv() => Err(Failure::other(format!("holder {number} stopped by itself"))),
+        number = holder_ended(&mut holders) => Err(Failure::other(format!("holder {number} stopped by itself"))),
+        () = watch(context, &mut others) => Ok(()),
         () = terminated() => Ok(()),
     };
-    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    join_all(holders.into_iter().map(Holder::shutdown)).await;
     service.shutdown().await;
-    futures_join(others.into_iter().map(ValidatorProcess::shutdown)).await;
+    join_all(others.into_iter().map(|other| other.part.shutdown())).await;
     outcome
 }
 
-/// Reads a holder's news so that they do not pile up; the log has them.
-async fn follow(mut handle: HolderHandle, ended: tokio::sync::mpsc::Sender<u32>) {
-    while handle.news.recv().await.is_some() {}
-    // Nobody listens any more when the network is shutting down.
-    let _ = ended.send(handle.number.get()).await;
+/// Waits for the first holder that ends; a network without holders waits for ever.
+async fn holder_ended(holders: &mut [Holder]) -> u32 {
+    if holders.is_empty() {
+        return std::future::pending().await;
+    }
+    let each = holders.iter_mut().map(|holder| {
+        Box::pin(async {
+            holder.ended().await;
+            holder.number
+        })
+    });
+    select_all(each).await.0
 }
 
+/// Says which heavy node has ended. The network goes on as long as enough of them are left.
+async fn watch(context: &Context, others: &mut [HeavyProcess]) {
+    let each = others.iter_mut().map(|other| async {
+        other.part.ended().await;
+        let address = other.address.to_text(NetworkPrefix::Devnet);
+        context.output.note(format!("heavy node {address} at {} has ended", other.rpc));
+    });
+    join_all(each).await;
+    std::future::pending().await
+}
+
+/// Starts the holders all at once: each waits for a block of its own joining.
 async fn start_holders(
     service: &HeavyService,
+    others: &[HeavyProcess],
     dir: &Path,
     args: &DevnetArgs,
-) -> Result<Vec<(String, HolderHandle)>, Failure> {
+) -> Result<Vec<Holder>, Failure> {
     let price: Amount = args.price.parse()?;
-    let starts = (0..args.holders).map(|index| async move {
-        let dir = holder_dir(dir, index);
-        let key = load_or_create_identity(&dir.join("keys/identity.key")).map_err(Failure::other)?;
-        let address = key.address().to_text(NetworkPrefix::Devnet);
-        let options = HoldOptions {
-            dir,
-            key,
+    let parents: Vec<String> =
+        std::iter::once(service.rpc_url()).chain(others.iter().map(|other| other.rpc.clone())).collect();
+    let starts = (0..args.holders).map(|index| {
+        let options = holders::Options {
+            dir: holder_dir(dir, index),
             quota_bytes: args.quota.as_u64(),
             price,
-            profile: Profile::default(),
-            deposit: None,
-            rejoin: false,
-            bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            parent: parents[index as usize % parents.len()].clone(),
         };
-        match start_holder(RpcClient::connect(&service.rpc_url())?, options).await {
-            Ok((handle, _)) => Ok(Some((address, handle))),
-            Err(failure) if failure.code == HOLDER_LEFT => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        holders::start(options, !others.is_empty())
     });
-    let mut started = Vec::new();
-    for start in futures_join(starts).await {
-        started.extend(start?);
-    }
-    Ok(started)
-}
-
-/// All at once: each waits for a block of its own joining.
-async fn futures_join<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut pending: Vec<_> = work.map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (slot, future) in done.iter_mut().zip(&mut pending) {
-            if slot.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
-            {
-                *slot = Some(value);
-            }
-        }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
+    Ok(try_join_all(starts).await?.into_iter().flatten().collect())
 }
 
 fn holder_dir(dir: &Path, index: u32) -> PathBuf {
@@ -173,8 +163,8 @@ fn announce(
     service: &HeavyService,
     dir: &Path,
     args: &DevnetArgs,
-    holders: &[(String, HolderHandle)],
-    others: &[ValidatorProcess],
+    holders: &[Holder],
+    others: &[HeavyProcess],
 ) {
     let url = service.rpc_url();
     let words = dev_words();
@@ -185,11 +175,11 @@ fn announce(
         text += &format!("  {account}\n");
     }
     text += &format!("\nholders with {} each at {} per GiB per 30 days\n", bytes(args.quota.as_u64()), args.price);
-    for (index, (address, _)) in holders.iter().enumerate() {
-        text += &format!("  {address}  {}\n", holder_dir(dir, index as u32).display());
+    for holder in holders {
+        text += &format!("  {}  {}\n", holder.address, holder.options.dir.display());
     }
     for other in others {
-        text += &format!("\nvalidator {}  {}", other.address.to_text(NetworkPrefix::Devnet), other.rpc);
+        text += &format!("\nheavy node {}  {}", other.address.to_text(NetworkPrefix::Devnet), other.rpc);
     }
     text += &format!(
         "\nJSON-RPC   {url}\nhealth     {url}/readyz?verbose\nmetrics    {url}/metrics\nlight node {}\nconsensus  {}\n\nListening on {url}",
@@ -198,12 +188,16 @@ fn announce(
     );
     let holders: Vec<_> = holders
         .iter()
-        .enumerate()
-        .map(|(index, (address, handle))| serde_json::json!({ "address": address, "number": handle.number, "dir": holder_dir(dir, index as u32) }))
+        .map(|holder| {
+            let (dir, parent) = (&holder.options.dir, &holder.options.parent);
+            serde_json::json!({
+                "address": holder.address, "number": holder.number, "dir": dir, "parent": parent, "pid": holder.pid(),
+            })
+        })
         .collect();
     let validators: Vec<_> = others
         .iter()
-        .map(|other| serde_json::json!({ "address": other.address.to_text(NetworkPrefix::Devnet), "rpc": other.rpc, "pid": other.pid() }))
+        .map(|other| serde_json::json!({ "address": other.address.to_text(NetworkPrefix::Devnet), "rpc": other.rpc, "pid": other.part.pid() }))
         .collect();
     let heavy = service.handle().address.to_text(NetworkPrefix::Devnet);
     let (node, consensus) = (service.handle().addr().to_string(), service.handle().consensus().to_vec());
@@ -233,9 +227,9 @@ fn genesis(dir: &Path, args: &DevnetArgs, faucet: &SecretKey, seats: &[Seat]) ->
         let found = genesis.validators.len();
         if found != seats.len() {
             let message =
-                format!("the devnet in {} has {found} validators, {} were asked for", dir.display(), seats.len());
+                format!("the devnet in {} has {found} heavy nodes, {} were asked for", dir.display(), seats.len());
             return Err(Failure::new(Exit::Usage, "other-network", message)
-                .hint(format!("--validators {found}, or another folder with --dir")));
+                .hint(format!("--heavy {found}, or another folder with --dir")));
         }
         return Ok(genesis);
     }

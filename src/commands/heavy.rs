@@ -157,7 +157,8 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
     }
 }
 
-async fn stdin_closed() {
+/// Waits until standard input is closed.
+pub async fn stdin_closed() {
     // Nothing is expected to come; whatever does is ignored.
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
 }

@@ -5,7 +5,7 @@ mod earnings;
 mod leave;
 mod profile;
 
-use crate::commands::heavy::terminated;
+use crate::commands::heavy::{stdin_closed, terminated};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::bytes;
@@ -42,6 +42,9 @@ pub struct HoldArgs {
     /// UDP socket
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: std::net::SocketAddr,
+    /// End when standard input closes: for whoever starts this as a process of its own
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +120,8 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
     });
     let held = bytes(args.quota.as_u64());
     context.output.item(format!("holder {} ({address}) holds up to {held}, {told}", handle.number), &value);
+    let orphaned = stdin_closed();
+    tokio::pin!(orphaned);
     loop {
         tokio::select! {
             news = handle.news.recv() => match news {
@@ -124,6 +129,7 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
                 None => return Err(Failure::other("the holder's tasks ended")),
             },
             () = terminated() => { handle.shutdown().await; return Ok(()); }
+            () = &mut orphaned, if args.until_stdin_closes => { handle.shutdown().await; return Ok(()); }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A heavy node with its faces: the node itself, JSON-RPC on top, and the faucet of a devnet.
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{DIR_IN_USE, Exit, Failure};
 use crate::services::backend::NodeBackend;
 use crate::services::faucet::DevFaucet;
 use holdfast_node::{HeavyConfig, HeavyError, HeavyHandle, HeavyNode, JoinError, NodeStopped, Stopped};
@@ -99,7 +99,7 @@ pub fn explain_stop(stopped: &NodeStopped) -> Failure {
 fn explain(error: HeavyError) -> Failure {
     let message = error.to_string();
     match error {
-        HeavyError::Store(StoreError::Lock(_)) => Failure::new(Exit::Failed, "dir-in-use", message)
+        HeavyError::Store(StoreError::Lock(_)) => Failure::new(Exit::Failed, DIR_IN_USE, message)
             .hint("stop the other process, or choose another folder with --dir"),
         HeavyError::Join(JoinError::NoPeers) => Failure::new(Exit::Usage, "no-peers", message)
             .hint("name another heavy node with --peer, as its `node` line says"),

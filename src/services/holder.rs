@@ -1,6 +1,6 @@
 //! A holder over a heavy node's JSON-RPC.
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{DIR_IN_USE, Exit, Failure};
 use crate::services::ledger_link::LedgerLink;
 use holdfast_genesis::Price;
 use holdfast_holder::{HolderConfig, HolderError, HolderHandle, start};
@@ -69,7 +69,7 @@ pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, 
 fn explain(error: HolderError) -> Failure {
     let message = error.to_string();
     match error {
-        HolderError::Vault(VaultError::Lock(_)) => Failure::new(Exit::Failed, "dir-in-use", message)
+        HolderError::Vault(VaultError::Lock(_)) => Failure::new(Exit::Failed, DIR_IN_USE, message)
             .hint("stop the other process, or choose another folder with --dir"),
         HolderError::Left => Failure::new(Exit::Failed, HOLDER_LEFT, message).hint("take part again with --rejoin"),
         HolderError::Vault(VaultError::Sealed(_)) => Failure::new(Exit::Failed, "unknown-format", message)

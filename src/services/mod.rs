@@ -7,5 +7,6 @@ pub mod holder;
 pub mod ledger_link;
 pub mod logging;
 pub mod outbox;
+pub mod part;
 pub mod peers;
-pub mod validators;
+pub mod seats;

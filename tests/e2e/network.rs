@@ -84,7 +84,7 @@ fn a_devnet_made_for_four_validators_does_not_start_with_one() {
     let dir = folder.path().join("network").display().to_string();
     let (exit, error) = Running::refused(&["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &dir]);
     assert_eq!((exit, error["code"].as_str().unwrap()), (2, "other-network"));
-    assert!(error["hint"].as_str().unwrap().contains("--validators 4"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("--heavy 4"), "{error}");
 }
 
 /// With two of four dead no block is made, so what waits goes on waiting.
