@@ -147,8 +147,8 @@ pub trait Endpoint: Send + Sync + 'static {
     async fn note_observed(&self, addr: SocketAddr);
 
     /// Takes note of the heavy nodes that this node leans on, parent first: whoever looks for it is led through their
-    /// relays, and through no others.
-    async fn note_parents(&self, parents: &[NodeAddr]);
+    /// relays, and through no others. Where there are no relays there is nothing to note.
+    async fn note_parents(&self, _parents: &[NodeAddr]) {}
 
     /// Ends everything and tells the other sides.
     async fn close(&self);

@@ -7,9 +7,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use common::*;
 use holdfast_network::gossip::{Gossip, TAKEN_TOGETHER, Taken, TxPool};
+use holdfast_network::heavies::{CARD_MS, CARD_SPACING_MS, HeavyBook, Noted, Rank, usable_url};
 use holdfast_network::memory::MemoryNetwork;
-use holdfast_network::wire::{FromPeer, GOSSIP_VERSION, GossipTx, RefusalCode, read_frame, write_frame};
-use holdfast_network::{CloseReason, Endpoint, Protocol};
+use holdfast_network::wire::{
+    FromPeer, GOSSIP_VERSION, GossipTx, HeavyCard, RefusalCode, Signed, Text, read_frame, write_frame,
+};
+use holdfast_network::{CloseReason, Endpoint, NodeAddr, Protocol};
+use holdfast_primitives::limits::HEAVY_CARDS_MAX;
 use holdfast_primitives::{Address, Bounded, ChainId, TimeMs};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::collections::BTreeSet;
@@ -250,4 +254,122 @@ async fn strangers_followers_of_other_chains_and_those_who_repeat_themselves_are
     let again = FromPeer::Hello { version: GOSSIP_VERSION, chain: CHAIN };
     assert_eq!(infiltrate(&network, 4, CHAIN, vec![again]).await, Some(RefusalCode::Malformed));
     assert_eq!(one.gossip.peers(), []);
+}
+
+/// A card of a node in its own words.
+fn card(seed: u8, url: Option<&str>, written: u64) -> Signed<HeavyCard> {
+    let rpc_url = url.map(|url| Text::new(url).unwrap());
+    let card = HeavyCard { node: bare(seed), rpc_url, written: TimeMs::new(written) };
+    Signed::new(card, &key(seed), &CHAIN)
+}
+
+impl Node {
+    fn knows_the_way_to(&self) -> Vec<(Address, Option<String>)> {
+        let way = |card: HeavyCard| (card.node.id, usable_url(&card).map(str::to_owned));
+        self.gossip.cards().into_iter().map(way).collect()
+    }
+
+    async fn knows_ways(&self, count: usize) {
+        let all = async {
+            while self.gossip.cards().len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let late = tokio::time::timeout(Duration::from_secs(300), all).await;
+        late.unwrap_or_else(|_| panic!("node {} knows {:?}, not {count}", self.seed, self.knows_the_way_to()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everyone_along_a_line_learns_how_everyone_is_reached() {
+    let network = network(9);
+    let nodes: Vec<Node> = (1..=4).map(|seed| Node::start(&network, seed)).collect();
+    nodes.windows(2).for_each(|pair| pair[0].knows(&pair[1]));
+    for node in &nodes {
+        let url = format!("http://192.0.2.{}:7450", node.seed);
+        node.gossip.introduce(card(node.seed, Some(&url), START_MS));
+    }
+    for node in &nodes {
+        node.knows_ways(4).await;
+        assert!(node.knows_the_way_to().contains(&(id(4), Some("http://192.0.2.4:7450".to_owned()))));
+    }
+    // One moves.
+    nodes[0].gossip.introduce(card(1, Some("http://198.51.100.1:7450"), START_MS + CARD_SPACING_MS));
+    while !nodes[3].knows_the_way_to().contains(&(id(1), Some("http://198.51.100.1:7450".to_owned()))) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(nodes[3].gossip.cards().len(), 4, "one card for each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_bonded_is_known_to_its_neighbours_and_to_nobody_else() {
+    let network = network(10);
+    let nodes: Vec<Node> = [1, 2, 3, UNBONDED].map(|seed| Node::start(&network, seed)).into_iter().collect();
+    nodes[0].knows(&nodes[1]);
+    nodes[1].knows(&nodes[2]);
+    nodes[3].knows(&nodes[0]);
+    nodes.iter().for_each(|node| node.gossip.introduce(card(node.seed, None, START_MS)));
+    nodes[0].knows_ways(4).await;
+    nodes[2].knows_ways(3).await;
+    nodes[3].knows_ways(4).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((nodes[1].gossip.cards().len(), nodes[2].gossip.cards().len()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forger_of_cards_is_turned_away_and_nobody_believes_it() {
+    let network = network(11);
+    let node = Node::start(&network, 1);
+    let forger = network.endpoint(id(2));
+    let connection = forger.connect(&bare(1), Protocol::Gossip).await.unwrap();
+    let mut stream = connection.open_bi().await.unwrap();
+    write_frame(&mut stream.send, &FromPeer::Hello { version: GOSSIP_VERSION, chain: CHAIN }, STALL).await.unwrap();
+    let forged = Signed { signature: card(2, None, START_MS).signature, ..card(3, Some("http://evil"), START_MS) };
+    let cards = Bounded::new(vec![forged; 16]).unwrap();
+    write_frame(&mut stream.send, &FromPeer::Cards(cards), STALL).await.unwrap();
+    let reason = connection.closed().await;
+    assert!(matches!(reason, CloseReason::Remote { code, .. } if code == RefusalCode::Malformed.number()), "{reason}");
+    assert!(node.gossip.cards().is_empty());
+}
+
+#[test]
+fn a_book_keeps_one_young_card_of_each_and_no_more_than_it_has_room_for() {
+    let (mut book, now) = (HeavyBook::new(), TimeMs::new(START_MS));
+    let mut note = |card, rank| book.note(card, rank, &CHAIN, now);
+    assert_eq!(note(card(1, None, START_MS), Rank::Bonded), Noted::Spread);
+    assert_eq!(note(card(1, None, START_MS), Rank::Bonded), Noted::Passed, "the same");
+    assert_eq!(note(card(1, None, START_MS + CARD_SPACING_MS - 1), Rank::Bonded), Noted::Passed, "too soon");
+    assert_eq!(note(card(1, None, START_MS + CARD_SPACING_MS), Rank::Bonded), Noted::Spread);
+    assert_eq!(note(card(2, None, START_MS - CARD_MS), Rank::Bonded), Noted::Passed, "too old");
+    assert_eq!(note(card(2, None, START_MS + 3_600_000), Rank::Bonded), Noted::Passed, "of the future");
+    assert_eq!(note(card(2, None, START_MS), Rank::Stranger), Noted::Passed);
+    assert_eq!(note(card(2, None, START_MS), Rank::Neighbour), Noted::Kept);
+    assert_eq!(book.to_tell(id(9)).count(), 1);
+    assert_eq!(book.to_tell(id(2)).count(), 2, "its own");
+    assert_eq!(book.cards(TimeMs::new(START_MS + CARD_MS)).count(), 1);
+
+    for number in 0..2 * HEAVY_CARDS_MAX as u16 {
+        let mut seed = [3; 32];
+        seed[..2].copy_from_slice(&number.to_le_bytes());
+        let key = holdfast_primitives::SecretKey::from_seed(seed);
+        let card = HeavyCard { node: NodeAddr::bare(key.address()), rpc_url: None, written: now };
+        book.note(Signed::new(card, &key, &CHAIN), Rank::Bonded, &CHAIN, now);
+    }
+    assert_eq!(book.cards(now).count(), HEAVY_CARDS_MAX);
+}
+
+#[test]
+fn a_url_of_the_loopback_interface_counts_for_nodes_of_this_machine_only() {
+    let far: std::net::SocketAddr = "192.0.2.1:4433".parse().unwrap();
+    let here: std::net::SocketAddr = "127.0.0.1:4433".parse().unwrap();
+    let usable = |direct, url: &str| {
+        let node = NodeAddr::new(id(1), vec![direct], None).unwrap();
+        usable_url(&HeavyCard { node, rpc_url: Some(Text::new(url).unwrap()), written: TimeMs::new(1) }).is_some()
+    };
+    for url in ["http://127.0.0.1:7450", "http://localhost:7450/", "https://[::1]:7450", "http://127.9.9.9"] {
+        assert!(usable(here, url) && !usable(far, url), "{url}");
+    }
+    for url in ["http://192.0.2.1:7450", "https://heavy.example", "http://[2001:db8::1]:7450"] {
+        assert!(usable(far, url), "{url}");
+    }
 }

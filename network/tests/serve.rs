@@ -27,8 +27,13 @@ impl Handler for Host {
     }
 }
 
-const LIMITS: ServeLimits =
-    ServeLimits { connections_max: 5, per_ip_max: 3, per_identity_max: 2, handshake: Duration::from_secs(5) };
+const LIMITS: ServeLimits = ServeLimits {
+    connections_max: 5,
+    per_ip_max: 3,
+    relayed_max: 2,
+    per_identity_max: 2,
+    handshake: Duration::from_secs(5),
+};
 
 fn ip(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])

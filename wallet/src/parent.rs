@@ -6,7 +6,7 @@ use crate::reading::{Fault, FaultCode, Whereabouts};
 use async_trait::async_trait;
 use holdfast_network::NodeAddr;
 use holdfast_network::control::{ControlClient, ControlError, Offers, Reach};
-use holdfast_network::parents::{HeavyNode, PARENTS, Roster};
+use holdfast_network::parents::{HeavyNode, Roster};
 use holdfast_network::transfer::{Introducer, Introduction};
 use holdfast_network::wire::{LocatedHolder, PlacementRequest, Signed, Ticket};
 use holdfast_primitives::Address;
@@ -18,6 +18,10 @@ use tokio::time::Instant;
 /// How long heavy nodes may take to show how far they are, and how many are asked.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const FIRST_LOOK_MAX: usize = 8;
+/// How long holders may take to find another parent after theirs has died.
+const MOVING: Duration = Duration::from_secs(6);
+/// Pause before asking again for who may be on the way.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The heavy nodes that an owner knows, and the session with one of them.
 pub(crate) struct Parent {
@@ -29,6 +33,8 @@ struct State {
     roster: Roster,
     client: Option<Arc<ControlClient>>,
     since: Instant,
+    /// When another heavy node took over last.
+    moved: Option<Instant>,
 }
 
 impl Parent {
@@ -39,7 +45,7 @@ impl Parent {
         roster.took(named);
         let nearest = heavies.iter().take(FIRST_LOOK_MAX).map(|node| node.addr.clone()).collect();
         reach.measure(&mut roster, nearest, since, FIRST_LOOK).await;
-        let parent = Self { reach, state: Mutex::new(State { roster, client: None, since }) };
+        let parent = Self { reach, state: Mutex::new(State { roster, client: None, since, moved: None }) };
         parent.session().await?;
         Ok(parent)
     }
@@ -56,6 +62,7 @@ impl Parent {
                 Err(error) => {
                     tracing::info!(parent = %client.parent(), %error, "the parent is lost");
                     client.close();
+                    state.moved = Some(Instant::now());
                     let now = state.since.elapsed();
                     state.roster.failed(&client.parent(), now);
                 }
@@ -80,30 +87,47 @@ impl Parent {
         &self,
         request: impl Fn(Address) -> Result<Signed<PlacementRequest>, WalletError>,
     ) -> Result<Offers, WalletError> {
-        let mut tries = PARENTS;
+        let mut session = self.session().await?;
         loop {
-            let control = self.session().await?;
-            let placed = async { control.place(request(control.parent())?).await?.collect().await.map_err(Into::into) };
+            let placed = async { session.place(request(session.parent())?).await?.collect().await.map_err(Into::into) };
             match placed.await {
-                Err(WalletError::Control(error)) if tries > 1 && error.is_passing() => {
-                    tracing::info!(parent = %control.parent(), %error, "asking another heavy node");
-                    tries -= 1;
-                }
+                Err(WalletError::Control(error)) => session = self.next(session, error).await?,
                 placed => return placed,
+            }
+            // The dead parent's holders are on their way to others, as this owner is.
+            tokio::time::sleep(MOVING).await;
+        }
+    }
+
+    /// Where holders are, by the parent, or by the next heavy node when it dies over that. Holders that had the same parent
+    /// may take a moment longer to find another.
+    pub(crate) async fn locate(&self, holders: &[Address]) -> Result<Vec<LocatedHolder>, WalletError> {
+        let mut session = self.session().await?;
+        loop {
+            match session.locate(holders).await {
+                Err(error) => session = self.next(session, error).await?,
+                Ok(located) => {
+                    let all = located.iter().all(|holder| holder.ticket.is_some());
+                    if all || !self.has_just_moved().await {
+                        return Ok(located);
+                    }
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
             }
         }
     }
 
-    /// Where holders are, by the parent, or by the next heavy node when it dies over that.
-    pub(crate) async fn locate(&self, holders: &[Address]) -> Result<Vec<LocatedHolder>, WalletError> {
-        let mut tries = PARENTS;
-        loop {
-            let control = self.session().await?;
-            match control.locate(holders).await {
-                Err(error) if tries > 1 && error.is_passing() => tries -= 1,
-                located => return Ok(located?),
-            }
+    /// The session after `failed`, if that is lost; if it is not, or the error is the parent's word, the error.
+    async fn next(&self, failed: Arc<ControlClient>, error: ControlError) -> Result<Arc<ControlClient>, WalletError> {
+        if !error.is_passing() {
+            return Err(error.into());
         }
+        let next = self.session().await?;
+        if Arc::ptr_eq(&next, &failed) { Err(error.into()) } else { Ok(next) }
+    }
+
+    async fn has_just_moved(&self) -> bool {
+        self.state.lock().await.moved.is_some_and(|moved| moved.elapsed() < 2 * MOVING)
     }
 
     /// Says goodbye.
@@ -111,17 +135,6 @@ impl Parent {
         if let Some(client) = self.state.lock().await.client.take() {
             client.close();
         }
-    }
-}
-
-#[async_trait]
-impl Whereabouts for Parent {
-    async fn find(&self, holder: Address) -> Result<(NodeAddr, Option<Signed<Ticket>>), Fault> {
-        let located = self.locate(&[holder]).await;
-        let located = located.map_err(|error| Fault::new(FaultCode::Unreachable, error.to_string()))?;
-        let ticket = located.into_iter().next().and_then(|located| located.ticket);
-        let ticket = ticket.ok_or_else(|| Fault::new(FaultCode::Offline, "it is not online"))?;
-        Ok((ticket.statement.holder_addr.clone(), Some(ticket)))
     }
 }
 

@@ -100,10 +100,6 @@ impl Endpoint for MemoryEndpoint {
         *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = Some(addr);
     }
 
-    async fn note_parents(&self, _parents: &[NodeAddr]) {
-        // There are no relays here.
-    }
-
     async fn close(&self) {
         self.closed.cancel();
         let links: Vec<Arc<Link>> = self.shared.lock().links.iter().filter_map(std::sync::Weak::upgrade).collect();

@@ -73,7 +73,7 @@ async fn every_method_answers_by_name_the_same_over_http_and_websocket() {
         assert_eq!(over_http, over_socket, "{name}");
         called += 1;
     }
-    assert_eq!(called, 44);
+    assert_eq!(called, 45);
 }
 
 #[tokio::test]
