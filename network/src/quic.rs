@@ -8,6 +8,7 @@
 mod config;
 mod connection;
 mod endpoint;
+mod live;
 mod watch;
 
 pub use config::QuicConfig;

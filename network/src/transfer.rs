@@ -33,7 +33,7 @@ pub use introducer::{Introducer, Introduction};
 pub use meter::Meter;
 pub use pace::Pace;
 pub use resume::{Resuming, RetryPolicy};
-pub use server::{TransferConfig, TransferServer};
+pub use server::{TransferConfig, TransferLoad, TransferServer};
 pub use service::{BatchService, StoredRange};
 pub use source::{MemoryBatch, SourceError, UploadSource};
 

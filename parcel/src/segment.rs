@@ -66,6 +66,12 @@ impl MemorySpace {
     }
 }
 
+impl From<MemorySpace> for Vec<u8> {
+    fn from(space: MemorySpace) -> Self {
+        space.0
+    }
+}
+
 impl SegmentSpace for MemorySpace {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let (start, end) = place(offset, bytes.len())?;
@@ -112,6 +118,11 @@ impl<S: SegmentSpace> PackedSegment<S> {
     /// Bytes packed into its data space; the rest is zero.
     pub const fn used_bytes(&self) -> u64 {
         self.used_bytes
+    }
+
+    /// Its data: of data batch `i` whatever was packed lies from `i` times a batch's size on, up to the bytes used.
+    pub fn into_space(self) -> S {
+        self.space
     }
 
     /// Its batches, column by column.

@@ -135,6 +135,7 @@ fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: ho
     let value = serde_json::json!({
         "files": files, "bytes": size, "deduped_bytes": stored.stats.deduped_bytes, "packed_bytes": stored.stats.stored_bytes,
         "cost": stored.cost, "fees": stored.fees, "paid_until_ms": until, "released_segments": stored.released,
+        "relayed_bytes": stored.relayed_bytes,
         "transactions": stored.registered.iter().map(|(id, height)| serde_json::json!({ "tx": id, "height": height })).collect::<Vec<_>>(),
         "tx": pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
     });

@@ -27,6 +27,7 @@ pub use audit::{
     Auditor, Bundle, BundledPart, ChainVerdict, ContractVerdict, EvidenceSource, HolderVerdict, HopVerdict, NodeSource,
     Recorder, RoundSpan, RoundVerdict, SegmentVerdict, SentPart, replay_chain,
 };
+pub use batches::{Space, make_batches};
 pub use collect::{Collected, LocalFile, collect, file_meta};
 pub use error::WalletError;
 pub use files::{load_catalog, load_catalog_placed, read_file};

@@ -15,7 +15,7 @@ use crate::signer::Prepared;
 use holdfast_ledger::statement::Receipt;
 use holdfast_ledger::{CatalogHead as HeadBytes, NewBatch, NewSegment, Placement, Register, TxBody};
 use holdfast_network::control::CheckedOffer;
-use holdfast_network::transfer::{Resuming, TransferClient, UploadSource};
+use holdfast_network::transfer::{Meter, Resuming, TransferClient, UploadSource};
 use holdfast_parcel::{Catalog, Finish, Layout, PackStats, PackedSegment, Packer, SegmentSink};
 use holdfast_por::BatchMeta;
 use holdfast_primitives::limits::{REGISTER_BATCHES_MAX, REGISTER_SEGMENTS_MAX, RELEASE_BATCHES_MAX};
@@ -62,6 +62,8 @@ pub struct Stored {
     pub pending: Option<Prepared>,
     /// Segments that held nothing alive any more and were let go.
     pub released: Vec<u32>,
+    /// Bytes that went to holders through a relay, which a heavy node meters; the others went directly.
+    pub relayed_bytes: u64,
 }
 
 /// Everything a put works with.
@@ -86,6 +88,8 @@ pub struct Put<'a> {
 /// What happened so far; shared with the threads that do it.
 #[derive(Default)]
 struct Counters {
+    /// Counts what travels to all holders.
+    meter: Arc<Meter>,
     read_bytes: AtomicU64,
     made: AtomicU64,
     stored: AtomicU64,
@@ -111,13 +115,15 @@ impl Put<'_> {
         // A holder that failed closed its queue, which ended the packing: its reason says more.
         let holders = holders.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (finish, metas) = finish?;
-        self.register(first_ordinal, finish, &metas, &holders).await
+        let stored = self.register(first_ordinal, finish, &metas, &holders).await?;
+        Ok(Stored { relayed_bytes: counters.meter.relayed_bytes(), ..stored })
     }
 
     fn start_uploads(&self, counters: &Arc<Counters>) -> (Vec<Queue>, Vec<Upload>) {
         let start = |offer: &CheckedOffer| {
             let (queue, batches) = mpsc::channel(QUEUE);
-            let writer = self.link.writer(offer.ticket().clone());
+            let mut writer = self.link.writer(offer.ticket().clone());
+            writer.config.meter = Arc::clone(&counters.meter);
             (queue, tokio::spawn(upload(writer, batches, Arc::clone(counters))))
         };
         self.placed.offers.iter().map(start).unzip()
@@ -209,7 +215,15 @@ impl Put<'_> {
             Some(_) => (Vec::new(), Amount::ZERO),
             None => release_dead(self.session, &finish.catalog).await?,
         };
-        Ok(Stored { stats: finish.stats, cost, fees: fees.checked_add(fee)?, registered, pending, released })
+        Ok(Stored {
+            stats: finish.stats,
+            cost,
+            fees: fees.checked_add(fee)?,
+            registered,
+            pending,
+            released,
+            relayed_bytes: 0,
+        })
     }
 
     async fn registration(
@@ -342,10 +356,10 @@ impl SegmentSink for Sink {
         if self.metas.len() >= self.segments_max {
             return Err(io::Error::other(format!("more than the {} segments that were agreed on", self.segments_max)));
         }
-        let batches = make_batches(&segment, &self.work_dir)?;
+        let (ordinal, count) = (segment.ordinal() as usize, self.queues.len());
+        let batches = make_batches(segment, &self.work_dir)?;
         let metas: Vec<BatchMeta> = batches.iter().map(|batch| batch.meta()).collect();
         self.counters.made.fetch_add(batches.len() as u64, Ordering::Relaxed);
-        let (ordinal, count) = (segment.ordinal() as usize, self.queues.len());
         for (index, batch) in batches.into_iter().enumerate() {
             let queue = &self.queues[(index + ordinal) % count];
             queue.blocking_send(batch).map_err(|_| io::Error::other("a holder failed"))?;

@@ -1,5 +1,6 @@
 //! Connections and attempts to connect, over iroh.
 
+use super::live::Live;
 use crate::transport::{BiStream, CloseReason, Connection, Incoming, PathKind, Protocol, TransportError};
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -8,6 +9,7 @@ use iroh::TransportAddr;
 use iroh::endpoint::{ConnectionError, IncomingAddr, RecvStream, SendStream, VarInt};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const REASON_CHARS_MAX: usize = 200;
@@ -19,25 +21,34 @@ pub(super) struct QuicConnection {
     inner: iroh::endpoint::Connection,
     remote: Address,
     protocol: Protocol,
-    /// Counts the endpoint's live connections while this one lives.
-    _alive: Arc<()>,
+    /// Whether it was this side that dialled.
+    dialled: bool,
+    /// Whether bytes travelled through a relay when this was looked at last.
+    relayed: AtomicBool,
+    live: Arc<Live>,
 }
 
 /// Somebody knocks.
 pub(super) struct QuicIncoming {
     inner: iroh::endpoint::Incoming,
-    alive: Arc<()>,
+    live: Arc<Live>,
     /// Counts the handshakes under way while this one is.
     handshaking: Arc<()>,
 }
 
 impl QuicConnection {
     /// Takes a connection whose protocol this crate speaks.
-    pub(super) fn new(inner: iroh::endpoint::Connection, alive: Arc<()>) -> Result<Self, TransportError> {
+    pub(super) fn new(
+        inner: iroh::endpoint::Connection,
+        dialled: bool,
+        live: &Arc<Live>,
+    ) -> Result<Arc<Self>, TransportError> {
         let remote = Address::new(*inner.remote_id().as_bytes());
         let protocol = Protocol::from_alpn(inner.alpn())
             .ok_or_else(|| TransportError::Handshake { reason: format!("{remote} speaks an unknown protocol") })?;
-        Ok(Self { inner, remote, protocol, _alive: alive })
+        let (relayed, live_too) = (AtomicBool::new(false), Arc::clone(live));
+        let connection = Self { inner, remote, protocol, dialled, relayed, live: live_too };
+        Ok(live.add(connection))
     }
 
     fn ended(&self, error: &ConnectionError) -> TransportError {
@@ -56,7 +67,11 @@ impl Connection for QuicConnection {
     }
 
     fn path_kind(&self) -> PathKind {
-        kind(&self.inner)
+        let kind = kind(&self.inner);
+        if kind != PathKind::Unknown {
+            self.relayed.store(kind == PathKind::Relayed, Ordering::Relaxed);
+        }
+        kind
     }
 
     fn observed_addr(&self) -> Option<SocketAddr> {
@@ -75,7 +90,7 @@ impl Connection for QuicConnection {
         };
         // Whether it came in time or not, the answer is how bytes travel now.
         let _ = tokio::time::timeout(patience, direct).await;
-        kind(&self.inner)
+        self.path_kind()
     }
 
     async fn open_bi(&self) -> Result<BiStream, TransportError> {
@@ -83,6 +98,7 @@ impl Connection for QuicConnection {
     }
 
     async fn accept_bi(&self) -> Result<BiStream, TransportError> {
+        self.path_kind();
         self.inner.accept_bi().await.map(boxed).map_err(|error| self.ended(&error))
     }
 
@@ -92,6 +108,16 @@ impl Connection for QuicConnection {
 
     async fn closed(&self) -> CloseReason {
         close_reason(&self.inner.closed().await)
+    }
+}
+
+impl Drop for QuicConnection {
+    fn drop(&mut self) {
+        let silent = matches!(self.inner.close_reason(), Some(ConnectionError::TimedOut));
+        // Who was dialled cannot tell a relay that died from a peer that did.
+        if silent && self.dialled && self.relayed.load(Ordering::Relaxed) {
+            self.live.note_silence();
+        }
     }
 }
 
@@ -112,7 +138,7 @@ impl Incoming for QuicIncoming {
         }
         let accepting = self.inner.accept().map_err(|error| failed(error.to_string()))?;
         let connection = accepting.await.map_err(|error| failed(error.to_string()))?;
-        Ok(Arc::new(QuicConnection::new(connection, self.alive)?))
+        Ok(QuicConnection::new(connection, false, &self.live)?)
     }
 
     fn refuse(self: Box<Self>) {
@@ -121,8 +147,8 @@ impl Incoming for QuicIncoming {
 }
 
 impl QuicIncoming {
-    pub(super) fn new(inner: iroh::endpoint::Incoming, alive: Arc<()>, handshaking: Arc<()>) -> Self {
-        Self { inner, alive, handshaking }
+    pub(super) fn new(inner: iroh::endpoint::Incoming, live: Arc<Live>, handshaking: Arc<()>) -> Self {
+        Self { inner, live, handshaking }
     }
 }
 

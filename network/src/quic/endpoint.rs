@@ -2,6 +2,7 @@
 
 use super::config::{QuicConfig, bind_error, relay_config, relays_of};
 use super::connection::{QuicConnection, QuicIncoming};
+use super::live::Live;
 use super::watch::watch_home_relay;
 use crate::address::{DIRECT_ADDRS_MAX, NodeAddr};
 use crate::transport::{Connection, Endpoint, Incoming, Protocol, TransportError};
@@ -27,8 +28,7 @@ pub(super) struct Shared {
     pub(super) config: QuicConfig,
     /// The endpoint in use; `None` for the moment between an old one and its successor.
     pub(super) current: watch::Sender<Option<iroh::Endpoint>>,
-    /// Its count tells how many connections live.
-    pub(super) alive: Arc<()>,
+    pub(super) live: Arc<Live>,
     /// Its count tells how many handshakes are under way.
     handshaking: Arc<()>,
     pub(super) closed: CancellationToken,
@@ -53,7 +53,7 @@ impl QuicEndpoint {
         let id = config.secret.address();
         let shared = Arc::new(Shared {
             current: watch::Sender::new(Some(endpoint)),
-            alive: Arc::new(()),
+            live: Arc::default(),
             handshaking: Arc::new(()),
             closed: CancellationToken::new(),
             rebuilds: AtomicU32::new(0),
@@ -90,7 +90,7 @@ impl QuicEndpoint {
 
     /// Connections that live now, counted by their handles.
     pub fn connections(&self) -> usize {
-        self.shared.connections()
+        self.shared.live.count()
     }
 
     fn addr_of(&self, endpoint: &iroh::Endpoint) -> NodeAddr {
@@ -137,10 +137,6 @@ impl Shared {
         };
         (without(&used, &before), without(&before, &used))
     }
-
-    pub(super) fn connections(&self) -> usize {
-        Arc::strong_count(&self.alive) - 1
-    }
 }
 
 pub(super) async fn bind_iroh(config: &QuicConfig) -> Result<iroh::Endpoint, TransportError> {
@@ -172,7 +168,7 @@ impl Endpoint for QuicEndpoint {
         };
         let connection = tokio::time::timeout(after, dialled).await;
         let connection = connection.map_err(|_| TransportError::TimedOut { peer, after })??;
-        Ok(Arc::new(QuicConnection::new(connection, self.shared.alive.clone())?))
+        Ok(QuicConnection::new(connection, true, &self.shared.live)?)
     }
 
     async fn accept(&self) -> Option<Box<dyn Incoming>> {
@@ -183,8 +179,8 @@ impl Endpoint for QuicEndpoint {
                 incoming = endpoint.accept() => incoming,
             };
             if let Some(inner) = incoming {
-                let Shared { alive, handshaking, .. } = &*self.shared;
-                return Some(Box::new(QuicIncoming::new(inner, alive.clone(), handshaking.clone())));
+                let Shared { live, handshaking, .. } = &*self.shared;
+                return Some(Box::new(QuicIncoming::new(inner, live.clone(), handshaking.clone())));
             }
             // The endpoint was closed under us, and another will take its place: but not before this one is let go.
             let mut current = self.shared.current.subscribe();

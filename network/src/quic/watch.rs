@@ -11,24 +11,31 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often the home relay is looked at, at least; a shorter patience looks more often.
-const PERIOD_MAX: Duration = Duration::from_secs(5);
-/// The same where there is a backup to move to.
-const PERIOD_WITH_BACKUP_MAX: Duration = Duration::from_secs(2);
+const PERIOD_MAX: Duration = Duration::from_secs(2);
 /// Live connections hold a rebuild back so many times the patience: a direct transfer outlives its relay.
 const HELD_BACK_MAX: u32 = 10;
 
+/// What is known of an endpoint since it was built.
+#[derive(Default)]
+struct Seen {
+    was_online: bool,
+    lost_since: Option<Instant>,
+    /// Bytes for a relay that died may have piled up. In iroh 1.4 (`socket/transports/relay/actor.rs`) the queue for a relay
+    /// that refuses connections is never emptied, and while it is full nothing goes to any other relay either.
+    is_clogged: bool,
+}
+
 /// Rebuilds the endpoint whenever the home relay has been gone for longer than the configured patience and no
-/// connection lives (or the wait has become ten times as long). A rebuild that does not help makes it more patient.
-/// Ends with the endpoint.
+/// connection lives (or the wait has become ten times as long), and without patience when a relay that was in use has died
+/// and no work is left that travels directly. A rebuild that does not help makes it more patient. Ends with the endpoint.
 pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
-    let mut lost_since: Option<Instant> = None;
+    let mut seen = Seen::default();
     let mut patience = shared.config.relay_patience;
     let mut sockets = Vec::new();
     loop {
         // Parents, and with them relays, come and go.
         let has_backup = shared.relays().len() > 1;
-        let longest = if has_backup { PERIOD_WITH_BACKUP_MAX } else { PERIOD_MAX };
-        let period = longest.min(shared.config.relay_patience / 4);
+        let period = PERIOD_MAX.min(shared.config.relay_patience / 4);
         tokio::select! {
             () = shared.closed.cancelled() => return,
             () = tokio::time::sleep(period) => {}
@@ -38,21 +45,27 @@ pub(super) async fn watch_home_relay(shared: Arc<Shared>) {
             continue;
         };
         if shared.relays().is_empty() {
-            lost_since = None;
+            seen = Seen::default();
             continue;
         }
+        seen.is_clogged |= shared.live.take_silence();
         if endpoint.home_relay_status().get().iter().any(|status| status.is_connected()) {
-            (lost_since, patience) = (None, shared.config.relay_patience);
-            continue;
+            (seen.was_online, seen.lost_since, patience) = (true, None, shared.config.relay_patience);
+        } else {
+            seen.lost_since.get_or_insert_with(Instant::now);
+            seen.is_clogged |= seen.was_online && has_backup;
+            if has_backup {
+                compare_relays(&shared, &endpoint).await;
+            }
         }
-        let gone = lost_since.get_or_insert_with(Instant::now).elapsed();
-        if has_backup {
-            compare_relays(&shared, &endpoint).await;
-        }
-        if is_due(gone, patience, shared.connections()) {
-            tracing::warn!(?gone, "the home relay is gone: rebuilding the endpoint");
-            (sockets, lost_since) = (endpoint.bound_sockets(), None);
-            patience = (patience * 2).min(shared.config.relay_patience * HELD_BACK_MAX);
+        let gone = seen.lost_since.map(|since| since.elapsed());
+        let is_over = gone.is_some_and(|gone| is_due(gone, patience, shared.live.count()));
+        if is_over || seen.is_clogged && !shared.live.has_direct_work() {
+            tracing::warn!(?gone, clogged = seen.is_clogged, "a relay is gone: rebuilding the endpoint");
+            if is_over {
+                patience = (patience * 2).min(shared.config.relay_patience * HELD_BACK_MAX);
+            }
+            (sockets, seen) = (endpoint.bound_sockets(), Seen::default());
             // The old endpoint holds the sockets that the new one binds, until nobody holds it.
             shared.current.send_replace(None);
             endpoint.close().await;

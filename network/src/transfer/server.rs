@@ -22,13 +22,15 @@ use holdfast_primitives::limits::LEAF_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// Limits and timeouts of a [`TransferServer`].
 #[derive(Clone, Debug)]
 pub struct TransferConfig {
-    /// Sessions at once.
+    /// Sessions at once, of peers that have shown by what right they come.
     pub sessions_max: usize,
+    /// Connections at once that have not said hello yet. They take no session from anybody.
+    pub hellos_max: usize,
     /// Streams of one session served at once.
     pub streams_max: u32,
     /// Leaves in one put, at most; a multiple of a group.
@@ -57,13 +59,26 @@ pub struct TransferServer<S> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) spent: Spent,
     sessions: Semaphore,
+    hellos: Semaphore,
     in_flight: Arc<Semaphore>,
+}
+
+/// What a [`TransferServer`] has on its hands right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferLoad {
+    /// Sessions.
+    pub sessions: usize,
+    /// Connections that have not said hello yet.
+    pub hellos: usize,
+    /// Bytes of leaves in memory.
+    pub bytes_in_flight: usize,
 }
 
 impl Default for TransferConfig {
     fn default() -> Self {
         Self {
             sessions_max: 64,
+            hellos_max: 512,
             streams_max: 8,
             put_leaves_max: 1_024,
             piece_leaves_max: 256,
@@ -105,6 +120,7 @@ impl<S: BatchService> TransferServer<S> {
         }
         Self {
             sessions: Semaphore::new(config.sessions_max),
+            hellos: Semaphore::new(config.hellos_max),
             in_flight: Arc::new(Semaphore::new(config.bytes_in_flight / GROUP_BYTES)),
             spent: Spent::default(),
             config,
@@ -114,9 +130,20 @@ impl<S: BatchService> TransferServer<S> {
         }
     }
 
+    /// What it has on its hands right now; at no time more than its limits.
+    pub fn load(&self) -> TransferLoad {
+        let groups = self.config.bytes_in_flight / GROUP_BYTES - self.in_flight.available_permits();
+        TransferLoad {
+            sessions: self.config.sessions_max - self.sessions.available_permits(),
+            hellos: self.config.hellos_max - self.hellos.available_permits(),
+            bytes_in_flight: groups * GROUP_BYTES,
+        }
+    }
+
     async fn session(&self, connection: &Arc<dyn Connection>) -> Result<(), Refusal> {
-        let Ok(_place) = self.sessions.try_acquire() else {
-            return Err(Refusal::new(RefusalCode::Busy, format!("{} sessions are served", self.config.sessions_max)));
+        let Ok(waiting) = self.hellos.try_acquire() else {
+            let words = format!("{} connections are still to say hello", self.config.hellos_max);
+            return Err(Refusal::new(RefusalCode::Busy, words));
         };
         let opened = tokio::time::timeout(self.config.header, connection.accept_bi()).await;
         let Ok(opened) = opened else { return Err(Refusal::new(RefusalCode::TooSlow, "no hello")) };
@@ -126,20 +153,27 @@ impl<S: BatchService> TransferServer<S> {
             Ok(_) => Err(Refusal::new(RefusalCode::Malformed, "the first message is not a hello")),
             Err(error) => Err(Refusal::of_frame(&error)),
         };
-        let right = match admitted {
-            Ok(right) => right,
+        let seated = admitted.and_then(|right| Ok((right, self.seat()?)));
+        let (right, _seat) = match seated {
+            Ok(seated) => seated,
             Err(refusal) => {
                 self.tell(&mut stream, refusal.clone()).await;
                 let _ = tokio::time::timeout(self.config.linger, connection.closed()).await;
                 return Err(refusal);
             }
         };
+        drop(waiting);
         let (put_leaves_max, streams_max) = (self.config.put_leaves_max, self.config.streams_max);
         let welcome = TransferReply::Welcome { put_leaves_max, streams_max };
         if self.reply(&mut stream, &welcome).await.is_err() {
             return Ok(());
         }
         self.streams(connection, &right).await
+    }
+
+    fn seat(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        let busy = |_| Refusal::new(RefusalCode::Busy, format!("{} sessions are served", self.config.sessions_max));
+        self.sessions.try_acquire().map_err(busy)
     }
 
     async fn admit(&self, hello: TransferHello, peer: Address) -> Result<Right, Refusal> {

@@ -1,7 +1,11 @@
 //! The transport over real sockets on this machine.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod garbage;
+mod kills;
 
 use common::*;
 use holdfast_network::control::{ControlClient, ControlClientConfig, ControlConfig, ControlServer};
@@ -66,7 +70,11 @@ async fn holder(config: QuicConfig, batch_log2: u8) -> (Arc<QuicEndpoint>, Arc<D
 }
 
 fn write_access(holder: &NodeAddr, bytes_max: u64) -> Access {
-    let ticket = Ticket {
+    Access::Write { ticket: Signed::new(write_ticket(holder, bytes_max), &key(HEAVY), &CHAIN) }
+}
+
+fn write_ticket(holder: &NodeAddr, bytes_max: u64) -> Ticket {
+    Ticket {
         issuer: id(HEAVY),
         client: id(OWNER),
         holder: id(HOLDER),
@@ -75,8 +83,7 @@ fn write_access(holder: &NodeAddr, bytes_max: u64) -> Access {
         direction: Direction::Write,
         bytes_max,
         expires: TimeMs::new(START_MS + 3_600_000),
-    };
-    Access::Write { ticket: Signed::new(ticket, &key(HEAVY), &CHAIN) }
+    }
 }
 
 fn read_access() -> Access {
