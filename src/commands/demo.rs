@@ -17,6 +17,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 const PASSWORD: &str = "demo password\n";
+/// Each heavy node has fewer holders than a file needs, so that some of them are found through another.
+const HEAVY: &str = "3";
+const HOLDERS: &str = "12";
 /// How long a wait for a round may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,7 +57,7 @@ impl<'a> Demo<'a> {
         let started = Instant::now();
         std::fs::write(folder.join("password"), PASSWORD)?;
         let mut devnet = Command::new(std::env::current_exe()?)
-            .args(["devnet", "--json", "--rpc-listen", "127.0.0.1:0", "--dir"])
+            .args(["devnet", "--json", "--heavy", HEAVY, "--holders", HOLDERS, "--rpc-listen", "127.0.0.1:0", "--dir"])
             .arg(folder.join("network"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -64,8 +67,10 @@ impl<'a> Demo<'a> {
         let line = line.ok_or_else(|| Failure::other("the devnet ended before it listened"))?;
         let network: Value = serde_json::from_str(&line).map_err(Failure::other)?;
         let demo = Self { context, folder: folder.to_owned(), devnet, network, started };
-        let holders = demo.network["holders"].as_array().map_or(0, Vec::len);
-        demo.say(&format!("a network of one heavy node and {holders} holders is up at {}", text(&demo.network["rpc"])));
+        let rpc = text(&demo.network["rpc"]);
+        demo.say(&format!(
+            "a network of {HEAVY} heavy nodes and {HOLDERS} holders, a process each, is up; one node answers at {rpc}"
+        ));
         Ok(demo)
     }
 
@@ -148,12 +153,36 @@ impl<'a> Demo<'a> {
                     percent(amount(earned)?, paid)
                 ));
             }
+            self.show_paths(&verdict)?;
             if proved != holders.len() || proved == 0 {
                 return Err(Failure::other(format!("round {round}: {proved} of {} holders proved", holders.len())));
             }
             after = Some(round);
         }
         after.ok_or_else(|| Failure::other("no round was watched"))
+    }
+
+    /// Shows what a path of two heavy nodes earns. There must be one: no heavy node has holders enough of its own.
+    fn show_paths(&self, verdict: &Value) -> Outcome {
+        let contracts = verdict["contracts"].as_array().cloned().unwrap_or_default();
+        let hops = |contract: &Value| contract["path"].as_array().cloned().unwrap_or_default();
+        let (near, far): (Vec<&Value>, Vec<&Value>) = contracts.iter().partition(|contract| hops(contract).len() == 1);
+        let Some(one) = far.first() else {
+            return Err(Failure::other("no holder was found through a second heavy node"));
+        };
+        self.detail(&format!("{} holders were found by one heavy node, {} by two", near.len(), far.len()));
+        for (index, hop) in hops(one).iter().enumerate() {
+            let (node, earned) = (text(&hop["node"]), amount(&hop["earned"])?);
+            if earned.is_zero() {
+                return Err(Failure::other(format!(
+                    "hop {} of contract {} earned nothing",
+                    index + 1,
+                    one["contract"]
+                )));
+            }
+            self.detail(&format!("contract {}, hop {}: {node} earned {earned}", one["contract"], index + 1));
+        }
+        Ok(())
     }
 
     /// Deletes the folders of two holders that hold something, under their feet.

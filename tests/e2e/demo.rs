@@ -12,6 +12,7 @@ fn the_demo_ends_well() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "demo: ok");
+    assert!(told.contains(", hop 2: "), "{told}");
     assert!(told.contains("exactly these two failed"), "{told}");
     assert!(told.contains("every claim holds"), "{told}");
     assert!(told.contains("applied all"), "{told}");
