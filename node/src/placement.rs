@@ -43,9 +43,7 @@ impl ControlPolicy for LedgerPolicy {
     }
 
     fn is_heavy(&self, node: &Address) -> bool {
-        let state = self.core.tip().state;
-        let number = state.account_by_address(node).map(|(number, _)| number);
-        number.is_some_and(|number| state.chain().heavy_nodes.binary_search(&number).is_ok())
+        self.core.tip().state.is_heavy_node(node)
     }
 
     fn heavy_nodes(&self) -> u32 {

@@ -8,11 +8,11 @@ use crate::output::{bytes, counted, percent, table, thousands};
 use clap::{Args, Subcommand};
 use holdfast_primitives::{ChainId, Height, RoundNo};
 use holdfast_wallet::{
-    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, WalletError, load_catalog,
-    replay_chain,
+    Auditor, Bundle, ChainVerdict, Link, NodeSource, Recorder, RoundSpan, RoundVerdict, SegmentVerdict, WalletError,
+    load_catalog, replay_chain,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -348,10 +348,27 @@ async fn file(context: &Context, trusted: Option<ChainId>, name: &str) -> Outcom
         Some(spare) if spare < 0 => format!("too few sound pieces: {} are missing in the worst segment", -spare),
         Some(spare) => format!("readable; {spare} more pieces of the worst segment may fail"),
     };
-    let text =
-        format!("{name}\n\n{}\n\n{verdict}", table(&["SEGMENT", "PIECES", "SOUND", "NEEDED"], &[0, 1, 2, 3], rows));
+    let text = format!(
+        "{name}\n\n{}\n\n{}{verdict}",
+        table(&["SEGMENT", "PIECES", "SOUND", "NEEDED"], &[0, 1, 2, 3], rows),
+        ways(&segments)
+    );
     context.output.result(text, &serde_json::json!({ "name": name, "segments": segments, "verdict": verdict }));
     Ok(())
+}
+
+/// By which ways the pieces came, and how many by each.
+fn ways(segments: &[SegmentVerdict]) -> String {
+    let mut ways: BTreeMap<&[String], u64> = BTreeMap::new();
+    for place in segments.iter().flat_map(|segment| &segment.places) {
+        *ways.entry(&place.path).or_default() += 1;
+    }
+    let line = |(path, count): (&&[String], &u64)| {
+        let count = counted(*count, "piece");
+        format!("{count} by way of {}\n", path.join(", then "))
+    };
+    let lines: String = ways.iter().map(line).collect();
+    if lines.is_empty() { lines } else { lines + "\n" }
 }
 
 fn no_round() -> Failure {

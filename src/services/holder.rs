@@ -3,7 +3,7 @@
 use crate::failure::{DIR_IN_USE, Exit, Failure};
 use crate::services::ledger_link::LedgerLink;
 use holdfast_genesis::Price;
-use holdfast_holder::{HolderConfig, HolderError, HolderHandle, start};
+use holdfast_holder::{HolderConfig, HolderError, HolderHandle, LedgerError, start};
 use holdfast_ledger::{Genesis, Profile};
 use holdfast_network::NodeAddr;
 use holdfast_network::parents::HeavyNode;
@@ -74,6 +74,10 @@ fn explain(error: HolderError) -> Failure {
         HolderError::Left => Failure::new(Exit::Failed, HOLDER_LEFT, message).hint("take part again with --rejoin"),
         HolderError::Vault(VaultError::Sealed(_)) => Failure::new(Exit::Failed, "unknown-format", message)
             .hint("a newer holdfast wrote it, or it is damaged: start the newest version, or choose another folder with --dir"),
+        HolderError::Ledger(LedgerError::Refused { code, .. }) if code == "not_admitted" => {
+            Failure::new(Exit::Failed, "not-admitted", message)
+                .hint("this network is a private grid: its genesis lists who may hold there (holdfast genesis show)")
+        }
         HolderError::NoDeposit { .. } => Failure::new(Exit::InsufficientFunds, "no-deposit", message)
             .hint("send money to the holder's address, lower --quota, or set --deposit"),
         _ => Failure::new(Exit::Failed, "holder", message),

@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod faults;
 mod folders;
+mod grid;
 mod guide;
 mod join;
 mod mistakes;

@@ -3,6 +3,7 @@
 use holdfast_ledger::AuditError;
 use holdfast_network::control::ControlError;
 use holdfast_network::transfer::TransferError;
+use holdfast_network::wire::RefusalCode;
 use holdfast_network::{NodeAddrError, TransportError};
 use holdfast_parcel::{CatalogError, ChunkError, HeadError, LayoutError, PackError, PathError, ReadError};
 use holdfast_primitives::{Address, Amount, AmountError, ChainId, Height, RoundNo};
@@ -224,6 +225,7 @@ impl WalletError {
         match self {
             Self::Rpc(_) => "rpc",
             Self::Unreadable { .. } => "unreadable",
+            Self::Control(error) if is_unwelcome(error) => "not-admitted",
             Self::Transport(_) | Self::Control(_) | Self::NodeAddr(_) => "unreachable",
             Self::Transfer(_) | Self::Holder { .. } => "holder",
             Self::Amount(_) => "amount",
@@ -261,6 +263,9 @@ impl WalletError {
             Self::Catalog(CatalogError::NotFound { .. }) => "holdfast ls shows what is stored",
             Self::FileChanged { .. } => "store it again when nothing writes to it",
             Self::NotEnoughBatches { .. } => "try again later: the holders named may come back",
+            Self::Control(error) if is_unwelcome(error) => {
+                "this network is a private grid: its genesis lists who may store there (holdfast genesis show)"
+            }
             Self::Control(_) | Self::Transport(_) | Self::NodeAddr(_) => {
                 "check that the heavy node runs: holdfast status"
             }
@@ -281,4 +286,9 @@ impl WalletError {
         };
         Some(hint.to_owned())
     }
+}
+
+/// A node that serves somebody else.
+fn is_unwelcome(error: &ControlError) -> bool {
+    matches!(error, ControlError::Refused { refusal, .. } if refusal.code == RefusalCode::NotWelcome)
 }

@@ -25,7 +25,7 @@ mod words;
 
 pub use audit::{
     Auditor, Bundle, BundledPart, ChainVerdict, ContractVerdict, EvidenceSource, HolderVerdict, HopVerdict, NodeSource,
-    Recorder, RoundSpan, RoundVerdict, SegmentVerdict, SentPart, replay_chain,
+    PieceVerdict, Recorder, RoundSpan, RoundVerdict, SegmentVerdict, SentPart, replay_chain,
 };
 pub use batches::{Space, make_batches};
 pub use collect::{Collected, LocalFile, collect, file_meta};

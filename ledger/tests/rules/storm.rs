@@ -7,11 +7,11 @@ use crate::oracle::{books, forecast};
 use crate::signing::Deal;
 use crate::stake::{accusation, double_vote};
 use holdfast_ledger::{
-    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, Profile, Standing, TxBody, TxEnvelope, Upgrade,
-    admit, check_block,
+    AdmittedTx, Applied, Event, FullBlock, Params, Pending, Phase, Profile, Revoked, Standing, TxBody, TxEnvelope,
+    Upgrade, admit, check_block,
 };
 use holdfast_primitives::limits::BLOCK_BYTES_MAX;
-use holdfast_primitives::{Address, Amount, Bounded, ContractNo, Height, RoundNo, TimeMs, decode_exact};
+use holdfast_primitives::{Address, Amount, Bounded, ContractNo, GrantId, Height, RoundNo, TimeMs, decode_exact};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -289,7 +289,12 @@ impl Storm {
                 let someone = jailed.choose(&mut self.rng).copied().unwrap_or(who);
                 self.finish(someone, TxBody::Unjail)
             }
-            12..15 => {
+            12 => {
+                let (grant, life) = (GrantId::new([self.rng.random_range(0..8); 16]), self.rng.random_range(0..60_000));
+                let until = TimeMs::new(self.market.time + life);
+                self.finish(who, TxBody::Revoke { revoked: Revoked { grant, until } })
+            }
+            13..15 => {
                 let to = HEAVY.choose(&mut self.rng).unwrap();
                 self.market.transfer("alice", to, 1_000_000)
             }

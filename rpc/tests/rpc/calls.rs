@@ -5,7 +5,7 @@ use holdfast_ledger::{rows_root, verify_inclusion, verify_record};
 use holdfast_primitives::{Amount, ContractNo, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo};
 use holdfast_rpc::audit::RecordRef;
 use holdfast_rpc::chain::{BlockRef, ChainApiClient as _};
-use holdfast_rpc::market::{HolderRef, QuoteAsk};
+use holdfast_rpc::market::{HolderRef, OffersAsk, QuoteAsk};
 use holdfast_rpc::round::RoundNotice;
 use holdfast_rpc::tx::TxStatus;
 use holdfast_rpc::{AddressText, PageAsk};
@@ -151,6 +151,36 @@ async fn the_market_lists_holders_and_prices_a_file_with_the_cheapest() {
     assert_eq!(quote.total, quote.storage.checked_add(quote.tx_fee).unwrap());
     assert_eq!(client.market_params().await.unwrap().relay_fee_bps, 150);
     assert!(client.market_node().await.unwrap().node_addr.starts_with("holdfast-node:"));
+}
+
+#[tokio::test]
+async fn offers_are_found_by_what_holders_say_of_themselves() {
+    let Served { client, server: _server, .. } = served().await;
+    let tag = |text: &str| vec![text.parse().unwrap()];
+    let all = OffersAsk::default();
+    let rows = [
+        (all.clone(), vec![0, 1]),
+        (OffersAsk { regions: tag("eu-west"), ..all.clone() }, vec![1]),
+        (OffersAsk { regions: tag("eu"), ..all.clone() }, vec![]),
+        (OffersAsk { operators: tag("acme"), ..all.clone() }, vec![1]),
+        (OffersAsk { topics: [tag("music"), tag("films")].concat(), ..all.clone() }, vec![1]),
+        (OffersAsk { topics: tag("music"), ..all.clone() }, vec![]),
+        (OffersAsk { rounds: Some(50), ..all.clone() }, vec![0, 1]),
+        (OffersAsk { rounds: Some(51), ..all.clone() }, vec![0]),
+        (OffersAsk { free_bytes: Some((1 << 30) - (1 << 20)), ..all.clone() }, vec![0, 1]),
+        (OffersAsk { free_bytes: Some(1 << 30), ..all.clone() }, vec![]),
+        (OffersAsk { price_max: Some(Amount::grains(1_000)), ..all.clone() }, vec![0]),
+    ];
+    for (ask, expected) in rows {
+        let page = client.market_offers(ask.clone(), None).await.unwrap();
+        let found: Vec<u32> = page.rows.iter().map(|holder| holder.number.get()).collect();
+        assert_eq!(found, expected, "{ask:?}");
+        assert_eq!(page.total as usize, expected.len());
+    }
+    let second = client.market_offers(all, Some(PageAsk::from(1).limit(1))).await.unwrap();
+    assert_eq!((second.total, second.rows[0].number.get(), second.next), (2, 1, None));
+    let online = client.market_offers(OffersAsk { online: true, ..OffersAsk::default() }, None).await.unwrap();
+    assert!(online.rows.iter().all(|holder| holder.online));
 }
 
 #[tokio::test]

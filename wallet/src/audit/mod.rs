@@ -24,7 +24,7 @@ mod verdict;
 
 pub use bundle::{Bundle, BundledPart};
 pub use node::NodeSource;
-pub use pieces::SegmentVerdict;
+pub use pieces::{PieceVerdict, SegmentVerdict};
 pub use recorder::Recorder;
 pub use replay::replay_chain;
 pub use source::{EvidenceSource, SentPart};

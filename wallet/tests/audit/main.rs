@@ -7,6 +7,7 @@
 mod archive;
 mod bundles;
 mod light;
+mod paths;
 mod replays;
 mod villains;
 

@@ -253,6 +253,9 @@ async fn the_pieces_of_a_segment_are_proven_one_by_one() {
     assert_eq!((verdict.pieces, verdict.sound, verdict.needed), (3, 3, 2));
     let verdict = auditor.segment(&address("bob"), 0, hurt).await.unwrap();
     assert_eq!((verdict.pieces, verdict.sound, verdict.needed), (2, 1, 1), "Dave lost one");
+    let way: Vec<String> = HEAVY[..3].iter().map(|name| address(name).to_text(STORY.genesis.params.prefix)).collect();
+    let places: Vec<_> = verdict.places.iter().map(|place| (place.contract.get(), place.sound, &place.path)).collect();
+    assert_eq!(places, [(3, true, &way), (4, false, &way)]);
     let passed_off = auditor.segment(&alice, 0, SegmentNo::new(1)).await.unwrap_err().to_string();
     assert!(passed_off.contains("it is not"), "{passed_off}");
     let (mut auditor, _served) = open(Villain::Healer).await;

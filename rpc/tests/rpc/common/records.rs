@@ -3,13 +3,13 @@
 use borsh::BorshSerialize;
 use holdfast_ledger::{
     Account, ChainRecord, Contract, Frozen, Genesis, GenesisValidator, Holder, LoadError, Member, MerkleVec, Params,
-    Phase, ProofProgress, RoundRecord, RunningRound, Segment, Slot, Standing, State, StateSource, Table, Unbonding,
-    Upgrade, ValidatorRecord,
+    Phase, Profile, ProofProgress, Revoked, RoundRecord, RunningRound, Segment, Slot, Standing, State, StateSource,
+    Table, Unbonding, Upgrade, ValidatorRecord,
 };
 use holdfast_por::{BatchMeta, ChallengeParams, ClassList, set_root};
 use holdfast_primitives::{
-    AccountNo, Address, Amount, Bounded, ContractNo, Digest, Height, HolderNo, NetworkPrefix, RoundNo, SecretKey,
-    SegmentNo, TimeMs, Validator, ValidatorNo, ValidatorSet, VrfSecretKey,
+    AccountNo, Address, Amount, Bounded, ContractNo, Digest, GrantId, Height, HolderNo, NetworkPrefix, RoundNo,
+    SecretKey, SegmentNo, TimeMs, Validator, ValidatorNo, ValidatorSet, VrfSecretKey,
 };
 
 pub const BATCH_LOG2: u8 = 20;
@@ -143,6 +143,8 @@ fn accounts() -> Vec<Account> {
     };
     let mut of_owner = account(&owner(), Amount::grains(999_000_000_001), None);
     of_owner.sequence = 3;
+    let revoked = Revoked { grant: GrantId::new([6; 16]), until: TimeMs::new(1_800_000_000_000) };
+    of_owner.revoked = Bounded::new(vec![revoked]).unwrap();
     of_owner.segments = 1;
     of_owner.catalog_head = Bounded::new(vec![0xca, 0x7a]).unwrap();
     vec![
@@ -153,6 +155,16 @@ fn accounts() -> Vec<Account> {
     ]
 }
 
+/// The first holder takes anything anywhere; the second says what its disk is for.
+fn profile(number: u32) -> Profile {
+    if number == 0 {
+        return Profile::default();
+    }
+    let tag = |text: &str| text.parse().unwrap();
+    let topics = Bounded::new(vec![tag("films"), tag("photos")]).unwrap();
+    Profile { rounds_max: 50, region: Some(tag("eu-west")), operator: Some(tag("acme")), topics }
+}
+
 fn holder_record(number: u32) -> Holder {
     Holder {
         account: AccountNo::new(1 + number),
@@ -160,7 +172,7 @@ fn holder_record(number: u32) -> Holder {
         used_bytes: 1 << 20,
         price: Amount::grains(1_000 + u64::from(number)),
         accepting: true,
-        profile: Default::default(),
+        profile: profile(number),
         deposit: Amount::hold(20),
         locked: Amount::grains(5_000),
         lists: Bounded::new(vec![list(number)]).unwrap(),
