@@ -139,6 +139,17 @@ impl Parent {
 }
 
 #[async_trait]
+impl Whereabouts for Parent {
+    async fn find(&self, holder: Address) -> Result<(NodeAddr, Option<Signed<Ticket>>), Fault> {
+        let located = self.locate(&[holder]).await;
+        let located = located.map_err(|error| Fault::new(FaultCode::Unreachable, error.to_string()))?;
+        let ticket = located.into_iter().next().and_then(|located| located.ticket);
+        let ticket = ticket.ok_or_else(|| Fault::new(FaultCode::Offline, "it is not online"))?;
+        Ok((ticket.statement.holder_addr.clone(), Some(ticket)))
+    }
+}
+
+#[async_trait]
 impl Introducer for Parent {
     async fn introduce(&self, holder: Address) -> Option<Introduction> {
         let located = self.locate(&[holder]).await.ok()?;
