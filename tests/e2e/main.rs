@@ -16,6 +16,7 @@ mod join;
 mod mistakes;
 mod netns;
 mod network;
+mod parents;
 mod partitions;
 mod ports;
 mod process;
