@@ -4,6 +4,7 @@
 //! nodes that the ledger calls bonded are passed on, and only those of neighbours are kept besides: whoever makes up
 //! identities fills nobody's book.
 
+use crate::address::NodeAddr;
 use crate::wire::{HeavyCard, Signed};
 use holdfast_primitives::limits::HEAVY_CARDS_MAX;
 use holdfast_primitives::{Address, ChainId, TimeMs};
@@ -97,8 +98,12 @@ impl HeavyBook {
 /// from a node that is itself reached there, since it is of this machine or of no use at all.
 pub fn usable_url(card: &HeavyCard) -> Option<&str> {
     let url = card.rpc_url.as_ref()?.as_str();
-    let is_here = card.node.direct.iter().any(|addr| addr.ip().is_loopback());
-    (is_here || !is_loopback_url(url)).then_some(url)
+    is_usable(&card.node, url).then_some(url)
+}
+
+/// Whether `url` can be meant for others as that of `node`; see [`usable_url`].
+pub fn is_usable(node: &NodeAddr, url: &str) -> bool {
+    !is_loopback_url(url) || node.direct.iter().any(|addr| addr.ip().is_loopback())
 }
 
 /// Whether a URL leads to the machine of whoever uses it: `localhost` or a loopback address.

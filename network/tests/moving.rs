@@ -297,6 +297,10 @@ async fn a_visitor_measures_the_way_and_gets_nothing_else() {
     assert!(refused.to_string().contains("visitor"), "{refused}");
     session.offer(offer(1)).await.unwrap();
     assert_eq!(close_code(&session).await, RefusalCode::Malformed.number(), "it has nothing to offer");
+    let session = visit.connect(&bare(1)).await.unwrap();
+    let came = Instant::now();
+    assert_eq!(close_code(&session).await, RefusalCode::TooSlow.number(), "it was only to measure the way");
+    assert!(came.elapsed() <= ControlConfig::default().visit + Duration::from_secs(1));
 }
 
 async fn close_code(session: &ControlClient) -> u32 {

@@ -14,7 +14,7 @@ use holdfast_consensus::{ConsensusError, EngineConfig, EngineHandle, Stopped};
 use holdfast_ledger::{Genesis, TxEnvelope};
 use holdfast_network::control::{ControlConfig, ControlServer};
 use holdfast_network::gossip::Gossip;
-use holdfast_network::heavies::usable_url;
+use holdfast_network::heavies::{is_usable, usable_url};
 use holdfast_network::heavy::{GraphFigures, HeavyServer};
 use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
@@ -300,7 +300,9 @@ impl HeavyHandle {
     /// The heavy nodes that are known here: this one first, then those that introduced themselves by identity, then those
     /// that the operator named and that said nothing yet. With each its JSON-RPC's URL, if it has one for others.
     pub fn heavies(&self) -> Vec<(NodeAddr, Option<String>)> {
-        let mut heavies = vec![(self.addr(), self.rpc_url.borrow().clone())];
+        let (own, url) = (self.addr(), self.rpc_url.borrow().clone());
+        let url = url.filter(|url| is_usable(&own, url));
+        let mut heavies = vec![(own, url)];
         let cards = self.gossip.cards();
         let others = cards.iter().filter(|card| card.node.id != self.address);
         heavies.extend(others.map(|card| (card.node.clone(), usable_url(card).map(str::to_owned))));

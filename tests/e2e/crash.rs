@@ -27,7 +27,7 @@ const SEED: u64 = 7;
 const HEAVY_KILLS_MIN: usize = 5;
 const HOLDER_KILLS_MIN: usize = 20;
 /// After so many kills the storm waits for another file to be acknowledged: where nothing is stored, nothing is lost.
-/// (Holders notice the death of the heavy node only after half a minute of silence, so this takes its time.)
+/// (Holders notice the death of the heavy node only after seconds of silence, so this takes its time.)
 const KILLS_PER_FILE: usize = 10;
 /// Batches of a segment: so many holders a put needs.
 const BATCHES: usize = 6;

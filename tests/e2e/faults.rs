@@ -5,4 +5,4 @@ mod clocks;
 mod disk;
 mod forgotten;
 mod kills;
-mod validators;
+pub mod validators;

@@ -17,6 +17,7 @@ mod join;
 mod mistakes;
 mod netns;
 mod network;
+mod parents;
 mod partitions;
 mod ports;
 mod process;

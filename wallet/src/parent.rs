@@ -20,6 +20,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 const FIRST_LOOK_MAX: usize = 8;
 /// How long holders may take to find another parent after theirs has died.
 const MOVING: Duration = Duration::from_secs(6);
+/// Heavy nodes that are asked one question after another, and times that one is asked for who is on the way.
+const TRIES: usize = 24;
 /// Pause before asking again for who may be on the way.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -88,7 +90,7 @@ impl Parent {
         request: impl Fn(Address) -> Result<Signed<PlacementRequest>, WalletError>,
     ) -> Result<Offers, WalletError> {
         let mut session = self.session().await?;
-        loop {
+        for _ in 0..TRIES {
             let placed = async { session.place(request(session.parent())?).await?.collect().await.map_err(Into::into) };
             match placed.await {
                 Err(WalletError::Control(error)) => session = self.next(session, error).await?,
@@ -97,13 +99,14 @@ impl Parent {
             // The dead parent's holders are on their way to others, as this owner is.
             tokio::time::sleep(MOVING).await;
         }
+        Err(ControlError::NoParent.into())
     }
 
     /// Where holders are, by the parent, or by the next heavy node when it dies over that. Holders that had the same parent
     /// may take a moment longer to find another.
     pub(crate) async fn locate(&self, holders: &[Address]) -> Result<Vec<LocatedHolder>, WalletError> {
         let mut session = self.session().await?;
-        loop {
+        for _ in 0..TRIES {
             match session.locate(holders).await {
                 Err(error) => session = self.next(session, error).await?,
                 Ok(located) => {
@@ -115,6 +118,7 @@ impl Parent {
                 }
             }
         }
+        Err(ControlError::NoParent.into())
     }
 
     /// The session after `failed`, if that is lost; if it is not, or the error is the parent's word, the error.

@@ -53,6 +53,8 @@ pub struct ControlConfig {
     pub stall: Duration,
     /// How long a holder may think about a quote.
     pub ask: Duration,
+    /// How long a visitor, who only measures the way, may stay.
+    pub visit: Duration,
     /// How long a refused peer may take to read why.
     pub linger: Duration,
     /// How wide and how long a placement searches.
@@ -77,6 +79,7 @@ impl Default for ControlConfig {
             header: Duration::from_secs(5),
             stall: Duration::from_secs(30),
             ask: Duration::from_secs(5),
+            visit: Duration::from_secs(30),
             linger: Duration::from_secs(2),
             placement: PlacementLimits::default(),
             ticket_ms: 6 * 60 * 60 * 1_000,

@@ -67,6 +67,17 @@ impl<P: ControlPolicy> ControlServer<P> {
         tokio::select! {
             ended = self.updates(stream, &seat) => ended,
             ended = self.requests(connection, &seat) => ended,
+            () = self.visit_is_over(seat.role) => {
+                Err(Ending::Refused(Refusal::new(RefusalCode::TooSlow, "a visit is for measuring the way")))
+            }
+        }
+    }
+
+    /// Only visitors have to leave again.
+    async fn visit_is_over(&self, role: Role) {
+        match role {
+            Role::Visitor => tokio::time::sleep(self.config.visit).await,
+            Role::Owner | Role::Holder => std::future::pending().await,
         }
     }
 

@@ -7,6 +7,7 @@ mod common;
 mod errors;
 mod fuzz;
 mod http;
+mod nodes;
 mod quote;
 mod shapes;
 mod text;

@@ -45,10 +45,16 @@ pub struct Seat {
 impl Four {
     /// Makes keys, genesis and folders as a devnet does, without starting anybody for long.
     pub fn found(folder: &Path, round: &str) -> Self {
+        Self::found_with_holders(folder, round, 0)
+    }
+
+    /// The same with holders that have joined, in the folders `network/holder-0` and so on; none of them runs.
+    pub fn found_with_holders(folder: &Path, round: &str, holders: usize) -> Self {
         let dir = folder.join("network");
         let text = dir.display().to_string();
         let words = ["devnet", "--rpc-listen", "127.0.0.1:0", "--dir", &text, "--round", round];
-        let devnet = Running::start(&[&words[..], &["--validators", "4", "--holders", "0"]].concat()).unwrap();
+        let devnet =
+            Running::start(&[&words[..], &["--validators", "4", "--holders", &holders.to_string()]].concat()).unwrap();
         let said = devnet.said.clone();
         devnet.kill();
         let others = said["validators"].as_array().unwrap().iter().map(|other| &other["address"]);
