@@ -14,6 +14,7 @@ mod folders;
 mod guide;
 mod join;
 mod mistakes;
+mod nat;
 mod netns;
 mod network;
 mod partitions;
