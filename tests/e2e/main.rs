@@ -15,6 +15,7 @@ mod grid;
 mod guide;
 mod join;
 mod mistakes;
+mod nat;
 mod netns;
 mod network;
 mod parents;

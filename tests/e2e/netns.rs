@@ -8,6 +8,8 @@
 //! Nothing outside of these namespaces is touched, so tests run beside each other with the same addresses. Torn is torn as by
 //! a digger: packets vanish, nobody is told that a connection ended.
 
+pub mod nat;
+
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
@@ -23,6 +25,8 @@ const CAP_SYS_ADMIN: u32 = 21;
 pub struct Net {
     switch: String,
     machines: Vec<Machine>,
+    /// Routers, and the machines behind them.
+    homes: Vec<Machine>,
 }
 
 /// One machine: whatever is started by [`Machine::command`] sees its network and no other.
@@ -50,7 +54,8 @@ impl Net {
             port: format!("port{index}"),
             ip: Ipv4Addr::new(192, 0, 2, index + 1),
         };
-        let net = Self { switch: format!("{named}switch"), machines: (0..machines).map(machine).collect() };
+        let machines = (0..machines).map(machine).collect();
+        let net = Self { switch: format!("{named}switch"), machines, homes: Vec::new() };
         net.build();
         Some(net)
     }
@@ -84,15 +89,18 @@ impl Net {
             self.switch(&format!("link set cable-{side} master {side}"));
             self.switch(&format!("link set cable-{side} up"));
         }
-        for Machine { namespace, port, ip: address } in &self.machines {
-            ip(&format!("netns add {namespace}"));
-            self.switch(&format!("link add {port} type veth peer name eth0 netns {namespace}"));
-            self.switch(&format!("link set {port} master left"));
-            self.switch(&format!("link set {port} up"));
-            ip(&format!("-n {namespace} addr add {address}/24 dev eth0"));
-            ip(&format!("-n {namespace} link set lo up"));
-            ip(&format!("-n {namespace} link set eth0 up"));
-        }
+        self.machines.iter().for_each(|machine| self.plug(machine));
+    }
+
+    /// Makes a machine and connects it to the switch.
+    fn plug(&self, Machine { namespace, port, ip: address }: &Machine) {
+        ip(&format!("netns add {namespace}"));
+        self.switch(&format!("link add {port} type veth peer name eth0 netns {namespace}"));
+        self.switch(&format!("link set {port} master left"));
+        self.switch(&format!("link set {port} up"));
+        ip(&format!("-n {namespace} addr add {address}/24 dev eth0"));
+        ip(&format!("-n {namespace} link set lo up"));
+        ip(&format!("-n {namespace} link set eth0 up"));
     }
 
     fn switch(&self, words: &str) {
@@ -102,7 +110,8 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        for namespace in self.machines.iter().map(|machine| &machine.namespace).chain([&self.switch]) {
+        for namespace in self.homes.iter().chain(&self.machines).map(|machine| &machine.namespace).chain([&self.switch])
+        {
             remove(namespace);
         }
     }
