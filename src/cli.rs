@@ -90,6 +90,9 @@ pub enum Command {
     Put(commands::put::PutArgs),
     /// Read a file back, or a slice of it
     Get(commands::get::GetArgs),
+    /// Hand a file on for a time, or take it back
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Share(commands::share::ShareArgs),
     /// List stored files
     Ls(commands::ls::LsArgs),
     /// Pay for stored files for longer
@@ -201,6 +204,7 @@ async fn tokio_dispatch(context: Context, command: Command) -> Outcome {
         Command::Quote(args) => commands::quote::run(&context, args).await,
         Command::Put(args) => commands::put::run(&context, args).await,
         Command::Get(args) => commands::get::run(&context, args).await,
+        Command::Share(args) => commands::share::run(&context, args).await,
         Command::Ls(args) => commands::ls::run(&context, args).await,
         Command::Renew(args) => commands::renew::run(&context, args).await,
         Command::Rm(args) => commands::rm::run(&context, args).await,

@@ -169,7 +169,7 @@ impl Context {
     }
 
     /// Waits until no other command acts for the wallet, and says so if it takes waiting.
-    async fn turn(&self) -> Result<Turn, Failure> {
+    pub async fn turn(&self) -> Result<Turn, Failure> {
         let (keystore, name, output) = (self.keystore(), self.wallet_name().to_owned(), self.output);
         let (taken, turn) = tokio::sync::oneshot::channel();
         // A thread of its own: whoever interrupts the waiting would have to wait for a thread of the runtime.

@@ -177,7 +177,7 @@ impl From<WalletError> for Failure {
 /// Which exit code a machine reason stands for.
 fn exit_of_reason(reason: &str) -> Exit {
     match reason {
-        "no-such-file" | "no-catalog" => Exit::NotFound,
+        "no-such-file" | "no-catalog" | "no-such-batch" => Exit::NotFound,
         unknown if unknown.ends_with("_unknown") => Exit::NotFound,
         "insufficient-funds" | "balance_too_low" => Exit::InsufficientFunds,
         "unreachable" | "not_synced" => Exit::Unreachable,

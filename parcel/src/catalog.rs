@@ -198,12 +198,7 @@ impl Catalog {
         if range.start > range.end || range.end > size {
             return Err(CatalogError::OutsideFile { path: path.to_owned(), from: range.start, to: range.end, size });
         }
-        let mut start = 0;
-        let placed = self.chunks_of(file).map(|record| {
-            let end = start + u64::from(record.raw_len);
-            (record, std::mem::replace(&mut start, end), end)
-        });
-        Ok(placed.filter_map(|(record, start, end)| piece_within(record, start, end, &range)).collect())
+        Ok(pieces_within(self.chunks_of(file), range))
     }
 
     /// Forgets a file, and the keys of chunks that no other file uses.
@@ -328,6 +323,16 @@ impl Catalog {
         let neighbour = before.into_iter().chain(after).max_by_key(alike).filter(|known| alike(known) > 0);
         same_name.or(neighbour).map(FilePath::to_string)
     }
+}
+
+/// The parts of chunks laid end to end that make up `range`.
+pub(crate) fn pieces_within<'a>(chunks: impl Iterator<Item = &'a ChunkRecord>, range: Range<u64>) -> Vec<Piece<'a>> {
+    let mut start = 0;
+    let placed = chunks.map(|record| {
+        let end = start + u64::from(record.raw_len);
+        (record, std::mem::replace(&mut start, end), end)
+    });
+    placed.filter_map(|(record, start, end)| piece_within(record, start, end, &range)).collect()
 }
 
 fn piece_within<'a>(record: &'a ChunkRecord, start: u64, end: u64, range: &Range<u64>) -> Option<Piece<'a>> {

@@ -34,6 +34,14 @@ pub const CATALOG_SEGMENTS_MAX: usize = 1 << 22;
 /// Bytes of an encoded catalog, at most.
 pub const CATALOG_BYTES_MAX: usize = 1 << 31;
 
+/// Chunks of a file that can be handed on by an excerpt, at most. With the average chunk: 256 GiB.
+pub const EXCERPT_CHUNKS_MAX: usize = 1 << 20;
+/// Segments of such a file, at most.
+pub const EXCERPT_SEGMENTS_MAX: usize = 1 << 17;
+/// Bytes of an encoded excerpt, at most.
+pub const EXCERPT_BYTES_MAX: usize =
+    8 + 4 + 4 + EXCERPT_CHUNKS_MAX * CHUNK_RECORD_BYTES_MAX + EXCERPT_SEGMENTS_MAX * SEGMENT_SHAPE_BYTES_MAX;
+
 /// Chunks that a catalog head names itself; a longer list lies in chunks of its own.
 pub const HEAD_CHUNKS_MAX: usize = 6;
 /// Bytes of an encoded chunk record, at most.

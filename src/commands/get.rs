@@ -1,10 +1,11 @@
-//! `holdfast get`: read a file back, or a slice of it.
+//! `holdfast get`: read a file back, a slice of it, a whole folder, or what somebody shared.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{bytes, counted, table};
 use crate::progress::{Progress, ProgressArgs};
 use clap::Args;
+use holdfast_wallet::share::{Grant, GrantError, GrantReader, GrantReading};
 use holdfast_wallet::{Catalog, HolderReport, Link, ReadReport, Session, WalletError, load_catalog, read_file};
 use std::fs::File;
 use std::io::Write;
@@ -13,8 +14,12 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// The file's name, as `holdfast ls` shows it
-    name: String,
+    /// The file's name, as `holdfast ls` shows it; a folder's for all files below it
+    #[arg(required_unless_present = "grant")]
+    name: Option<String>,
+    /// Read what somebody shared, by the grant in this file; no wallet is needed unless it was made for one
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    grant: Option<PathBuf>,
     /// Where to write it; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -28,24 +33,93 @@ pub struct GetArgs {
     pub progress: ProgressArgs,
 }
 
-/// A catalog and the way to what it names.
-pub struct Source<'a> {
-    pub session: &'a Session,
-    pub link: &'a Link,
-    pub catalog: &'a Catalog,
+/// Where a file's bytes come from.
+pub enum Source<'a> {
+    /// The wallet's own catalog.
+    Stored { session: &'a Session, link: &'a Link, catalog: &'a Catalog, name: &'a str },
+    /// What somebody shared.
+    Granted(&'a GrantReading),
 }
 
 pub async fn run(context: &Context, args: GetArgs) -> Outcome {
+    if let Some(path) = &args.grant {
+        return by_grant(context, path, &args).await;
+    }
     let session = context.session().await?;
     let link = Link::connect(&session).await?;
-    let outcome = get(context, &session, &link, &args).await;
+    let outcome = stored(context, &session, &link, &args).await;
     link.close().await;
     outcome
 }
 
-async fn get(context: &Context, session: &Session, link: &Link, args: &GetArgs) -> Outcome {
+async fn stored(context: &Context, session: &Session, link: &Link, args: &GetArgs) -> Outcome {
     let catalog = load_catalog(session, link).await?;
-    let size = catalog.file(&args.name).map_err(WalletError::from)?.meta.size;
+    let name = args.name.as_deref().unwrap_or_default();
+    if catalog.file(name).is_err() && catalog.list(name).next().is_some() {
+        return folder(context, (session, link, &catalog), name, args).await;
+    }
+    let size = catalog.file(name).map_err(WalletError::from)?.meta.size;
+    get(context, &Source::Stored { session, link, catalog: &catalog, name }, (name, size), args).await
+}
+
+/// Writes all files below a folder, below the output folder.
+async fn folder(
+    context: &Context,
+    (session, link, catalog): (&Session, &Link, &Catalog),
+    name: &str,
+    args: &GetArgs,
+) -> Outcome {
+    let folder = name.trim_end_matches('/');
+    let out = args.out.clone().unwrap_or_else(|| default_out(folder));
+    if args.range.is_some() || out.as_os_str() == "-" {
+        return Err(Failure::usage(format!(
+            "{name} is a folder: it has no range, and needs a folder to be written to"
+        )));
+    }
+    if out.exists() && !args.force {
+        return Err(exists(&out));
+    }
+    let below = |path: &str| path.strip_prefix(folder).map_or(path, |rest| rest.trim_start_matches('/')).to_owned();
+    let files: Vec<(String, PathBuf, u64)> = catalog
+        .list(folder)
+        .map(|(path, file)| (path.as_str().to_owned(), out.join(below(path.as_str())), file.meta.size))
+        .collect();
+    let lost = write_all(context, args.progress, (session, link, catalog), &files).await;
+    let total = files.iter().map(|(_, _, size)| size).sum();
+    let text =
+        format!("{name}: {}, {} written below {}", counted(files.len() as u64, "file"), bytes(total), out.display());
+    let value = serde_json::json!({ "name": name, "out": out, "bytes": total, "files": files.len(), "lost": lost_names(&lost) });
+    context.output.result(text, &value);
+    partial(&lost, files.len())
+}
+
+async fn by_grant(context: &Context, path: &Path, args: &GetArgs) -> Outcome {
+    let grant = read_grant(path)?;
+    let (key, _turn) = match &grant.reader {
+        GrantReader::Bearer(_) => (None, None),
+        GrantReader::Named(_) => {
+            let words = context.unlock()?;
+            (Some(words.signing_key(0)), Some(context.turn().await?))
+        }
+    };
+    let reading = GrantReading::open(context.rpc()?, grant, key).await?;
+    let (name, size) = (reading.grant().name.as_str().to_owned(), reading.grant().size());
+    let outcome = get(context, &Source::Granted(&reading), (&name, size), args).await;
+    reading.close().await;
+    outcome
+}
+
+fn read_grant(path: &Path) -> Result<Grant, Failure> {
+    let failed = |source| WalletError::File { path: path.to_owned(), source };
+    let found = std::fs::metadata(path).map_err(failed)?.len();
+    if found > Grant::BYTES_MAX as u64 {
+        return Err(WalletError::Grant(GrantError::TooLong { found }).into());
+    }
+    let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(failed)?);
+    Ok(Grant::from_bytes(&bytes).map_err(WalletError::from)?)
+}
+
+async fn get(context: &Context, source: &Source<'_>, (name, size): (&str, u64), args: &GetArgs) -> Outcome {
     let range = match &args.range {
         Some(text) => parse_range(text, size)?,
         None => 0..size,
@@ -53,36 +127,95 @@ async fn get(context: &Context, session: &Session, link: &Link, args: &GetArgs) 
     let length = range.end - range.start;
     let progress = Progress::begin(context, args.progress, "reading", length);
     let tell = |written| progress.at(written, None);
-    let out = args.out.clone().unwrap_or_else(|| default_out(&args.name));
+    let out = args.out.clone().unwrap_or_else(|| default_out(name));
     if out.as_os_str() == "-" {
         let mut stdout = std::io::stdout();
-        read_file(session, link, &catalog, &args.name, range, &mut stdout, &tell).await?;
+        source.read(range, &mut stdout, &tell).await?;
         progress.done(None);
         return Ok(stdout.flush()?);
     }
     if out.exists() && !args.force {
-        return Err(Failure::new(Exit::Failed, "exists", format!("{} exists already", out.display()))
-            .hint("choose another with --out, or overwrite it with --force"));
+        return Err(exists(&out));
     }
-    let source = Source { session, link, catalog: &catalog };
-    let read = write_whole(&source, &args.name, range, &out, &tell).await?;
+    let read = write_whole(source, range, &out, &tell).await?;
     progress.done(None);
-    report(context, &args.name, &out, length, &read);
+    report(context, name, &out, length, &read);
     Ok(())
 }
 
+fn exists(out: &Path) -> Failure {
+    Failure::new(Exit::Failed, "exists", format!("{} exists already", out.display()))
+        .hint("choose another with --out, or overwrite it with --force")
+}
+
+impl Source<'_> {
+    async fn read(
+        &self,
+        range: Range<u64>,
+        out: &mut (impl Write + Send),
+        tell: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<ReadReport, WalletError> {
+        match self {
+            Self::Stored { session, link, catalog, name } => {
+                read_file(session, link, catalog, name, range, out, tell).await
+            }
+            Self::Granted(reading) => reading.read(range, out, tell).await,
+        }
+    }
+}
+
+/// Writes files, each to its own place, and says which could not be had.
+pub async fn write_all(
+    context: &Context,
+    progress: ProgressArgs,
+    (session, link, catalog): (&Session, &Link, &Catalog),
+    files: &[(String, PathBuf, u64)],
+) -> Vec<(String, Failure)> {
+    let progress = Progress::begin(context, progress, "restoring", files.iter().map(|(_, _, size)| size).sum());
+    let (mut lost, mut before) = (Vec::new(), 0);
+    for (name, path, size) in files {
+        let tell = |written| progress.at(before + written, None);
+        let source = Source::Stored { session, link, catalog, name };
+        if let Err(failure) = write_below(&source, *size, path, &tell).await {
+            context.output.note(format!("{name}: {}", failure.message));
+            lost.push((name.clone(), failure));
+        }
+        before += size;
+    }
+    progress.done(None);
+    lost
+}
+
+async fn write_below(source: &Source<'_>, size: u64, path: &Path, tell: &(dyn Fn(u64) + Send + Sync)) -> Outcome {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).map_err(|source| WalletError::File { path: folder.to_owned(), source })?;
+    write_whole(source, 0..size, path, tell).await.map(|_| ())
+}
+
+/// The files that could not be had, for machines.
+pub fn lost_names(lost: &[(String, Failure)]) -> Vec<serde_json::Value> {
+    lost.iter().map(|(name, failure)| serde_json::json!({ "name": name, "reason": failure.message })).collect()
+}
+
+/// Nothing lost is a success, all lost is the first failure, anything between is partial.
+pub fn partial(lost: &[(String, Failure)], files: usize) -> Outcome {
+    let Some((name, first)) = lost.first() else { return Ok(()) };
+    let exit = if lost.len() < files { Exit::Partial } else { first.exit };
+    let message =
+        format!("{} of {} could not be restored; {name}: {}", lost.len(), counted(files as u64, "file"), first.message);
+    Err(Failure::new(exit, "partial", message).hint("run it again later: holders that are away may come back"))
+}
+
 /// Writes a file beside `out` and renames it: what stands under the final name is always whole.
-pub async fn write_whole(
+async fn write_whole(
     source: &Source<'_>,
-    name: &str,
     range: Range<u64>,
     out: &Path,
     tell: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<ReadReport, Failure> {
     let beside = out.with_file_name(format!(".{}.part", out.file_name().unwrap_or_default().to_string_lossy()));
     let mut file = File::create(&beside).map_err(|source| WalletError::File { path: beside.clone(), source })?;
-    let read = read_file(source.session, source.link, source.catalog, name, range, &mut file, tell).await;
-    let read = match read {
+    let read = match source.read(range, &mut file, tell).await {
         Ok(read) => read,
         Err(error) => {
             let _ = std::fs::remove_file(&beside);

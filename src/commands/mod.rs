@@ -16,6 +16,7 @@ pub mod quote;
 pub mod renew;
 pub mod restore;
 pub mod rm;
+pub mod share;
 pub mod status;
 pub mod tx;
 pub mod validator;

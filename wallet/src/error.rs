@@ -1,12 +1,13 @@
 //! Everything that can go wrong between an owner and its data, with a stable code and what mends it.
 
+use crate::share::GrantError;
 use holdfast_ledger::AuditError;
 use holdfast_network::control::ControlError;
 use holdfast_network::transfer::TransferError;
 use holdfast_network::wire::RefusalCode;
 use holdfast_network::{NodeAddrError, TransportError};
 use holdfast_parcel::{CatalogError, ChunkError, HeadError, LayoutError, PackError, PathError, ReadError};
-use holdfast_primitives::{Address, Amount, AmountError, ChainId, Height, RoundNo};
+use holdfast_primitives::{Address, Amount, AmountError, ChainId, GrantId, Height, RoundNo, TimeMs};
 use holdfast_rpc::RpcError;
 use std::io;
 use std::path::PathBuf;
@@ -199,6 +200,41 @@ pub enum WalletError {
         /// What is wrong.
         reason: String,
     },
+    /// A batch that nobody is paid for, or that never was.
+    #[error("batch {batch} is not stored")]
+    NoSuchBatch {
+        /// As it was named.
+        batch: String,
+    },
+    /// A file in more batches than one grant covers.
+    #[error("the file needs {found} permissions, one grant has at most {limit}")]
+    TooLargeToShare {
+        /// Permissions needed.
+        found: usize,
+        /// Permissions allowed.
+        limit: usize,
+    },
+    /// Bytes that are no grant.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// A grant past its time.
+    #[error("the grant ended at {ended}")]
+    GrantExpired {
+        /// When.
+        ended: TimeMs,
+    },
+    /// A grant that its owner took back.
+    #[error("grant {id} was taken back by its owner")]
+    GrantRevoked {
+        /// Which.
+        id: GrantId,
+    },
+    /// A grant for another wallet.
+    #[error("the grant is for {reader}")]
+    GrantForOther {
+        /// Whom it was made for.
+        reader: String,
+    },
     /// A task of this program ended.
     #[error("interrupted: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -247,6 +283,12 @@ impl WalletError {
             Self::OtherChain { .. } => "other-chain",
             Self::NoSuchBlock { .. } => "block_unknown",
             Self::ProofsPruned { .. } => "proofs-pruned",
+            Self::NoSuchBatch { .. } => "no-such-batch",
+            Self::TooLargeToShare { .. } => "too-large-to-share",
+            Self::Grant(_) => "bad-grant",
+            Self::GrantExpired { .. } => "grant-expired",
+            Self::GrantRevoked { .. } => "grant-revoked",
+            Self::GrantForOther { .. } => "grant-for-other",
             Self::Task(_) => "interrupted",
         }
     }
@@ -281,6 +323,10 @@ impl WalletError {
             Self::ProofsPruned { .. } => {
                 "holdfast audit chain computes its payments again; a node that keeps more history still has the proofs"
             }
+            Self::NoSuchBatch { .. } => "holdfast ls --pieces shows segments and pieces",
+            Self::Grant(_) => "ask the one who shared it to send the file again",
+            Self::GrantExpired { .. } | Self::GrantRevoked { .. } => "ask its owner to share it again",
+            Self::GrantForOther { .. } => "use the wallet that it was made for: --wallet NAME",
             Self::OutOfFile { .. } => "holdfast ls shows the file's size",
             _ => return None,
         };

@@ -4,6 +4,7 @@
 //! settings are bound in as associated data, so an edited file is told apart from a wrong password only by what it is
 //! no longer: openable. Files are written beside and renamed, mode 0600.
 
+use crate::share::GrantBook;
 use crate::turn::Turn;
 use crate::words::Words;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -162,6 +163,11 @@ impl Keystore {
         Turn::take(&path, waiting).map_err(|source| KeystoreError::Io { path, source })
     }
 
+    /// What wallet `name` has handed out.
+    pub fn grants(&self, name: &str) -> Result<GrantBook, KeystoreError> {
+        Ok(GrantBook::at(self.path(name)?.with_extension("grants")))
+    }
+
     /// What can be said of wallet `name` without its password.
     pub fn show(&self, name: &str) -> Result<Listed, KeystoreError> {
         let file = self.read(name, &self.path(name)?)?;
@@ -286,5 +292,15 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let linked = fs::hard_link(&beside, path);
     fs::remove_file(&beside)?;
     linked?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// As [`write_private`], in place of what lies there.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let beside = path.with_extension(format!("next-{}", std::process::id()));
+    let _ = fs::remove_file(&beside);
+    write_private(&beside, bytes)?;
+    fs::rename(&beside, path)?;
     fs::File::open(folder)?.sync_all()
 }

@@ -19,6 +19,7 @@ mod put;
 pub mod reading;
 mod reuse;
 mod session;
+pub mod share;
 mod signer;
 mod turn;
 mod words;
