@@ -169,6 +169,9 @@ pub struct ParamsView {
     pub clock_drift_ms: u64,
     /// Bytes of a block with its proof openings.
     pub block_bytes_max: u32,
+    /// Whose keys may hold, store and read; absent when everybody's may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid: Vec<AddressText>,
     /// All rules, exactly.
     pub raw: Raw<Params>,
 }
@@ -356,6 +359,7 @@ impl ParamsView {
             heartbeat_ms: params.heartbeat_ms,
             clock_drift_ms: params.clock_drift_ms,
             block_bytes_max: params.block_bytes_max,
+            grid: params.grid.iter().map(|key| AddressText::new(*key, params.prefix)).collect(),
             raw: Raw::of(params),
         }
     }
