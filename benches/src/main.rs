@@ -12,6 +12,7 @@ mod harness;
 mod join;
 mod load;
 mod memory;
+mod network;
 mod prove;
 mod put;
 mod rpc;
@@ -35,6 +36,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("memory", memory::run),
     ("put", put::run),
     ("join", join::run),
+    ("network", network::run),
     ("transfers", transfers::run),
     ("withholding", withholding::run),
     ("children", children::run),
