@@ -23,6 +23,7 @@ mod partitions;
 mod ports;
 mod process;
 mod readme;
+mod sharing;
 mod stake;
 mod together;
 mod units;

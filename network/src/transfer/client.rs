@@ -12,6 +12,7 @@ use crate::wire::{
     TransferRequest, read_frame_within, write_frame,
 };
 use bytes::Bytes;
+use futures::FutureExt as _;
 use holdfast_ledger::statement::{Receipt, receipt_payload};
 use holdfast_por::{BatchMeta, GROUP_LEAVES, RangeError};
 use holdfast_primitives::limits::LEAF_BYTES;
@@ -107,6 +108,11 @@ impl TransferClient {
             }
             other => Err(self.unexpected(&other, "a welcome")),
         }
+    }
+
+    /// Whether the session is over: the holder ends one in which nothing was asked for a while.
+    pub fn has_ended(&self) -> bool {
+        self.connection.closed().now_or_never().is_some()
     }
 
     /// Whom this session is with.

@@ -72,10 +72,20 @@ impl Fault {
         Self { code, detail: error.to_string(), refusal }
     }
 
-    /// A batch that one holder lacks, and a connection that broke, say little of what else it has.
+    /// A batch that one holder lacks, a crowd at its door, and a connection that broke say little of what else it has.
     pub(crate) fn verdict(&self) -> Verdict {
         match (self.code, self.refusal) {
-            (FaultCode::Refused, Some(RefusalCode::UnknownBatch | RefusalCode::Damaged)) => Verdict::Demote,
+            (
+                FaultCode::Refused,
+                Some(
+                    RefusalCode::UnknownBatch
+                    | RefusalCode::Damaged
+                    | RefusalCode::Busy
+                    | RefusalCode::TooSlow
+                    | RefusalCode::Replaced
+                    | RefusalCode::Internal,
+                ),
+            ) => Verdict::Demote,
             (FaultCode::Lost | FaultCode::Stalled | FaultCode::Slow, _) => Verdict::Demote,
             _ => Verdict::Drop,
         }

@@ -157,6 +157,12 @@ impl Race {
         })
     }
 
+    /// Nobody waits for it any more: what it asked is no longer under way.
+    pub fn abandon(&mut self, standings: &mut Standings) {
+        std::mem::take(&mut self.asks).values().for_each(|_| standings.no_longer_asked());
+        self.decided = true;
+    }
+
     fn holder(&self, batch: u8) -> Option<Address> {
         self.holders.get(usize::from(batch)).copied().flatten()
     }

@@ -40,6 +40,18 @@ pub struct Reader<'a> {
     before: ReadReport,
 }
 
+/// A race that may be dropped before its end, when another range of the same read is lost.
+struct Running<'a> {
+    race: Race,
+    sessions: &'a Sessions,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.race.abandon(&mut self.sessions.standings());
+    }
+}
+
 /// One question to a holder, answered.
 type Answered = (u8, Result<Result<Vec<u8>, Fault>, futures::future::Aborted>);
 
@@ -151,9 +163,10 @@ impl<'a> Reader<'a> {
             }
         }
         let holders = listed.batches.iter().map(|place| place.map(|(holder, _)| holder)).collect();
-        let mut race = Race::new(holders, span.batch, needed, leaf_bytes(&span), here);
-        match self.run(&mut race, span, listed, &mut columns).await {
-            Output::Lost => Err(self.not_enough(&race, span.segment, needed)),
+        let race = Race::new(holders, span.batch, needed, leaf_bytes(&span), here);
+        let mut running = Running { race, sessions: self.sessions };
+        match self.run(&mut running.race, span, listed, &mut columns).await {
+            Output::Lost => Err(self.not_enough(&running.race, span.segment, needed)),
             how => Ok((how, columns)),
         }
     }

@@ -149,7 +149,7 @@ impl Sessions {
     async fn session(&self, holder: Address, right: RightNo) -> Result<Arc<TransferClient>, Fault> {
         let slot = Arc::clone(self.slots().entry((holder, right)).or_default());
         let mut open = slot.lock().await;
-        if let Some(client) = &*open {
+        if let Some(client) = open.as_ref().filter(|client| !client.has_ended()) {
             return Ok(Arc::clone(client));
         }
         let client = match tokio::time::timeout(DIAL, self.dial(holder, right)).await {

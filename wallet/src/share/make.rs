@@ -6,11 +6,14 @@ use crate::reading::{LedgerSegments, SegmentBatches, SegmentSource as _};
 use crate::session::Session;
 use holdfast_network::wire::{CAPABILITY_BATCHES_MAX, Capability, Scope, Signed};
 use holdfast_parcel::{Catalog, FilePath};
+use holdfast_primitives::limits::SEGMENT_BATCHES_MAX;
 use holdfast_primitives::{Address, Bounded, GrantId, TimeMs};
 
 /// The longest time for which anything is shared: a year and a day. It bounds how long a name that was taken back must be
 /// kept on the ledger.
 pub const GRANT_MS_MAX: u64 = 366 * 24 * 3_600 * 1_000;
+
+const _: () = assert!(SEGMENT_BATCHES_MAX <= CAPABILITY_BATCHES_MAX, "one permission covers a whole segment");
 
 /// A grant of the file `path` until `expires`: to `to`, or to whoever has it.
 pub async fn share_file(

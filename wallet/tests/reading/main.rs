@@ -1,6 +1,7 @@
 //! Reading from the fastest of the holders: the policy alone, and with real holders' servers of which some are villains.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod grants;
 mod races;
 mod stage;
 mod villains;

@@ -8,13 +8,14 @@ use holdfast_network::memory::MemoryNetwork;
 use holdfast_network::serve::Handler;
 use holdfast_network::transfer::{BatchService, StoredRange, TransferConfig, TransferServer};
 use holdfast_network::wire::{
-    Capability, GroupSet, Refusal, RefusalCode, Signed, Ticket, TransferReply, TransferRequest, read_frame, write_frame,
+    Capability, GroupSet, Refusal, RefusalCode, Scope, Signed, Ticket, TransferReply, TransferRequest, read_frame,
+    write_frame,
 };
 use holdfast_network::{Connection, NodeAddr, Protocol};
 use holdfast_parcel::{ErasureCode, Layout, Locator, SegmentShape, roots_digest};
 use holdfast_por::{BatchMeta, GROUP_BYTES, Layers, Tagger, range_proof};
 use holdfast_primitives::limits::LEAF_BYTES;
-use holdfast_primitives::{Address, ChainId, Height, NetworkPrefix, RequestId};
+use holdfast_primitives::{Address, Bounded, ChainId, GrantId, Height, NetworkPrefix, RequestId, TimeMs};
 use holdfast_wallet::reading::{
     Fault, FaultCode, ReadRight, Reader, SegmentBatches, SegmentSource, Sessions, Whereabouts,
 };
@@ -102,9 +103,26 @@ impl Stage {
     }
 
     pub fn sessions(&self) -> Sessions {
-        let endpoint = Arc::new(self.network.endpoint(id(OWNER)));
-        let found = Arc::new(KnownPlaces);
-        Sessions::new(endpoint, found, self.clock.clone(), CHAIN, ReadRight::Own(key(OWNER)))
+        self.sessions_of(OWNER, ReadRight::Own(key(OWNER)))
+    }
+
+    pub fn sessions_of(&self, reader: u8, right: ReadRight) -> Sessions {
+        let endpoint = Arc::new(self.network.endpoint(id(reader)));
+        Sessions::new(endpoint, Arc::new(KnownPlaces), self.clock.clone(), CHAIN, right)
+    }
+
+    /// The owner's permission for `reader` to read some of the batches.
+    pub fn permission(&self, reader: u8, batches: std::ops::Range<usize>) -> Signed<Capability> {
+        let roots = self.shelves[batches].iter().map(|shelf| shelf.meta.root).collect();
+        let said = Capability {
+            grant: GrantId::new([6; 16]),
+            owner: id(OWNER),
+            reader: id(reader),
+            holder: None,
+            scope: Scope::Batches(Bounded::new(roots).unwrap()),
+            expires: TimeMs::new(START_MS + 3_600_000),
+        };
+        Signed::new(said, &key(OWNER), &CHAIN)
     }
 
     pub fn reader<'a>(&'a self, sessions: &'a Sessions) -> Reader<'a> {
@@ -278,5 +296,3 @@ impl SegmentSource for Listed {
         Ok((ordinal == 0).then(|| self.0.clone()))
     }
 }
-
-const _: () = assert!(START_MS > 0, "capabilities end after the clock's beginning");

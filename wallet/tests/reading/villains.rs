@@ -5,8 +5,11 @@ use crate::stage::{Part, Stage, dropped, holder_seed};
 use holdfast_parcel::Locator;
 use holdfast_primitives::NetworkPrefix;
 use holdfast_wallet::WalletError;
+use holdfast_wallet::reading::ReadRight;
+use std::time::Duration;
 
 const MIB: usize = 1 << 20;
+const READER: u8 = 4;
 
 /// Reads all of a 4 + 2 segment of which the holder of batch 1 plays `part`; the word for which it was dropped.
 async fn read_past(part: Part) -> String {
@@ -123,4 +126,35 @@ async fn a_node_that_lists_other_roots_than_the_owner_noted_is_found_out() {
     let (read, report) = stage.read(0, 5_000).await;
     assert!(matches!(read.unwrap_err(), WalletError::OtherRoots { ordinal: 0 }));
     assert_eq!(report.fetched_bytes, 0, "nobody was asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_idle_for_long_is_opened_again() {
+    let stage = Stage::new(4, 2, &[Part::Honest; 6]);
+    let sessions = stage.sessions();
+    let reader = stage.reader(&sessions);
+    let at = Locator { segment: 0, offset: 0, stored_len: 5_000 };
+    for _ in 0..3 {
+        let read = reader.stored(&[at], |_| Some(stage.shape)).await.unwrap();
+        assert_eq!(read[0], stage.space[..5_000]);
+        // Holders end a session in which nothing was asked for two minutes.
+        tokio::time::sleep(Duration::from_secs(300)).await;
+    }
+    assert_eq!((reader.report().dropped().count(), reader.report().rebuilt_ranges), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_batch_is_read_by_the_permission_that_covers_it() {
+    let stage = Stage::new(4, 2, &[Part::Honest; 6]);
+    let both = ReadRight::Granted(vec![stage.permission(READER, 0..2), stage.permission(READER, 2..6)]);
+    let sessions = stage.sessions_of(READER, both);
+    let whole = Locator { segment: 0, offset: 0, stored_len: 4 * MIB as u32 };
+    let read = stage.reader(&sessions).stored(&[whole], |_| Some(stage.shape)).await.unwrap();
+    assert!(read[0] == stage.space);
+    let sessions = stage.sessions_of(READER, ReadRight::Granted(vec![stage.permission(READER, 0..2)]));
+    let reader = stage.reader(&sessions);
+    let at = |offset| Locator { segment: 0, offset, stored_len: 100 };
+    assert!(reader.stored(&[at(0)], |_| Some(stage.shape)).await.is_ok());
+    let refused = reader.stored(&[at(3 * MIB as u64)], |_| Some(stage.shape)).await.unwrap_err();
+    assert!(refused.to_string().contains("the grant does not cover this batch"), "{refused}");
 }
