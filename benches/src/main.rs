@@ -12,6 +12,7 @@ mod harness;
 mod join;
 mod load;
 mod memory;
+mod network;
 mod prove;
 mod put;
 mod rpc;
@@ -38,6 +39,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("transfers", transfers::run),
     ("withholding", withholding::run),
     ("children", children::run),
+    ("network", network::run),
 ];
 
 fn main() -> Result<()> {
