@@ -183,6 +183,7 @@ fn exit_of_reason(reason: &str) -> Exit {
         "unreachable" | "not_synced" => Exit::Unreachable,
         "unverifiable" | "other-chain" | "proofs-pruned" | "not-enough-batches" => Exit::Unverifiable,
         "above-max-price" => Exit::AbovePrice,
+        "bad-wish" => Exit::Usage,
         _ => Exit::Failed,
     }
 }

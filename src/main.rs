@@ -11,6 +11,7 @@ mod progress;
 mod services;
 #[cfg(test)]
 mod units;
+mod wishes;
 
 fn main() -> std::process::ExitCode {
     cli::run()

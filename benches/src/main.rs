@@ -40,6 +40,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("transfers", transfers::run),
     ("withholding", withholding::run),
     ("children", children::run),
+    ("network", network::run),
 ];
 
 fn main() -> Result<()> {

@@ -1,7 +1,7 @@
 //! What a holder asks and offers, as its operator set it.
 
-use holdfast_ledger::Profile;
 use holdfast_ledger::statement::QuoteTerms;
+use holdfast_ledger::{Profile, lies_in, shares_topic};
 use holdfast_network::wire::{PlacementRequest, QuoteRefusal};
 use holdfast_primitives::{Address, Amount, Digest, Height};
 
@@ -72,15 +72,12 @@ impl Offer {
     /// What the disk is for and where it is.
     fn check_purpose(&self, request: &PlacementRequest) -> Result<(), QuoteRefusal> {
         let Profile { region, topics, .. } = &self.profile;
-        let nobody_says = topics.is_empty() && request.topics.is_empty();
-        if !nobody_says && !topics.iter().any(|topic| request.topics.contains(topic)) {
+        if !shares_topic(&request.topics, topics) {
             return Err(QuoteRefusal::OtherTopic { topics: topics.clone() });
         }
-        let here = region.as_ref().is_some_and(|region| request.regions.contains(region));
-        if request.regions.is_empty() || here {
-            Ok(())
-        } else {
-            Err(QuoteRefusal::OtherRegion { region: region.clone() })
+        if !lies_in(region.as_ref(), &request.regions) {
+            return Err(QuoteRefusal::OtherRegion { region: region.clone() });
         }
+        Ok(())
     }
 }

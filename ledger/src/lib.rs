@@ -39,6 +39,7 @@ mod state_proof;
 pub mod statement;
 mod trees;
 mod tx;
+mod wishes;
 
 pub use admit::{AdmittedTx, VERIFIED_TOGETHER_MAX, VERIFIED_TOGETHER_MIN, admit, admit_sound, shape, sound, verify};
 pub use audit::{
@@ -73,3 +74,4 @@ pub use trees::{
     verify_inclusion,
 };
 pub use tx::*;
+pub use wishes::{lies_in, shares_topic};

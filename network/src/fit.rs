@@ -2,8 +2,9 @@
 
 use crate::lookup::HolderStanding;
 use crate::wire::{HolderOffer, PlacementRequest, QuoteRefusal};
+use holdfast_ledger::{lies_in, shares_topic};
 use holdfast_primitives::limits::BATCH_LOG2_MIN;
-use holdfast_primitives::{Address, Amount, Tag};
+use holdfast_primitives::{Address, Amount};
 
 /// The price per batch per round that a holder which looks fit would ask; otherwise the first reason why it is not.
 /// Whether the price is too high is left to the holder's own answer, which then says what would do.
@@ -27,7 +28,7 @@ pub fn fit(
     if !shares_topic(&request.topics, &profile.topics) {
         return Err(QuoteRefusal::OtherTopic { topics: profile.topics.clone() });
     }
-    if !request.regions.is_empty() && profile.region.as_ref().is_none_or(|region| !request.regions.contains(region)) {
+    if !lies_in(profile.region.as_ref(), &request.regions) {
         return Err(QuoteRefusal::OtherRegion { region: profile.region.clone() });
     }
     if offer.free_bytes.min(standing.free_bytes) >> request.batch_log2 == 0 {
@@ -40,9 +41,4 @@ pub fn fit(
         return Err(QuoteRefusal::NotNamed);
     }
     Ok(price)
-}
-
-/// Data of a topic goes to disks for it, data without one to disks for anything.
-pub fn shares_topic(data: &[Tag], disk: &[Tag]) -> bool {
-    if data.is_empty() { disk.is_empty() } else { data.iter().any(|topic| disk.contains(topic)) }
 }

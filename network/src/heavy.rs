@@ -11,6 +11,7 @@
 
 mod config;
 mod graph;
+mod online;
 mod seek;
 mod seen;
 mod server;

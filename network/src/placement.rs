@@ -142,8 +142,11 @@ impl Default for PlacementLimits {
 impl Scope {
     /// What the heavy node that the owner asked may do.
     pub fn of_owner(request: &PlacementRequest, limits: &PlacementLimits) -> Self {
+        let wanted = u32::from(request.holders).saturating_mul(limits.offers_per_wanted);
+        // Of holders that are named there are no more than that.
+        let named = if request.only.is_empty() { u32::MAX } else { request.only.len() as u32 };
         Self {
-            offers_max: u32::from(request.holders).saturating_mul(limits.offers_per_wanted),
+            offers_max: wanted.min(named),
             search_ms: limits.search_ms,
             hops_left: request.hops_max.saturating_sub(1),
         }

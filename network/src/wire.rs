@@ -32,7 +32,9 @@ pub use gossip::{
     FromPeer, GOSSIP_CARDS_MAX, GOSSIP_TX_BYTES_MAX, GOSSIP_TXS_MAX, GOSSIP_VERSION, GossipTx, HeavyCard,
 };
 pub use groups::{GROUPS_MAX, GroupSet};
-pub use heavy::{FromNeighbour, HEAVY_VERSION, SEEK_OFFERS_MAX, Seek, SeekDone, ToNeighbour, Whereis};
+pub use heavy::{
+    FromNeighbour, HEAVY_VERSION, ONLINE_MAX, Online, SEEK_OFFERS_MAX, Seek, SeekDone, ToNeighbour, Whereis,
+};
 pub use join::{
     CHUNK_ASK_BYTES_MAX, FromSource, JOIN_DATA_BYTES_MAX, JOIN_PEERS_MAX, JOIN_VERSION, MULTIADDR_BYTES_MAX,
     SNAPSHOTS_OFFERED_MAX, SourceOffer, ToSource,

@@ -9,6 +9,7 @@ use holdfast_network::control::Offers;
 use holdfast_network::wire::{PlacementRequest, QuoteRefusal, RefusalKind};
 use holdfast_primitives::{Address, Amount};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Each holder with the path on which it was found.
 fn paths(offers: &Offers) -> BTreeMap<Address, Vec<Address>> {
@@ -115,6 +116,9 @@ async fn neighbours_find_each_other_again_after_the_line_between_them_was_cut() 
     let town = Town::line(&[1, 2]).await;
     town.holder(2, 30, 10, None).await;
     town.network.cut(id(1), id(2));
+    while !town.nodes[&1].graph.neighbours().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     town.settled().await;
     let owner = town.owner(1).await;
     let offers = owner.place(sign(placement(OWNER, 1, 1), OWNER)).await.unwrap().collect().await.unwrap();
@@ -129,4 +133,37 @@ fn sorted(seeds: &[u8]) -> Vec<Address> {
 
 fn request_no(number: u8) -> holdfast_primitives::RequestId {
     holdfast_primitives::RequestId::new([100 + number; 16])
+}
+
+/// Waits until a node says so of a holder.
+async fn until_online(town: &Town, node: u8, holder: u8, online: bool) {
+    let told = async {
+        while town.nodes[&node].graph.is_online(&id(holder)) != online {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), told).await.expect("the word goes round");
+}
+
+#[tokio::test(start_paused = true)]
+async fn word_of_who_is_online_goes_round_and_of_who_is_not_too() {
+    let town = Town::ring(&[1, 2, 3, 4]).await;
+    town.holder(3, 30, 10, None).await;
+    for node in [1, 2, 3, 4] {
+        until_online(&town, node, 30, true).await;
+        assert!(!town.nodes[&node].graph.is_online(&id(31)));
+    }
+    town.network.cut(id(3), id(30));
+    for node in [1, 2, 3, 4] {
+        until_online(&town, node, 30, false).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn word_goes_no_further_than_a_path_can_lead() {
+    let town = Town::line(&[1, 2, 3, 4, 5]).await;
+    town.holder(5, 30, 10, None).await;
+    until_online(&town, 2, 30, true).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(!town.nodes[&1].graph.is_online(&id(30)), "five heavy nodes are on no path");
 }

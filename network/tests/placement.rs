@@ -4,16 +4,18 @@
 mod common;
 
 use common::*;
+use holdfast_ledger::Profile;
 use holdfast_ledger::statement::{Footprint, FootprintHop, Quote, QuoteTerms, hop_payload, path_digest};
 use holdfast_network::control::{CheckedOffer, CheckedQuoteRequest, OfferError, QuoteRequestError};
 use holdfast_network::footprint::{FootprintError, check_footprint, first_hop};
-use holdfast_network::lookup::{Directory, DirectoryFull};
+use holdfast_network::heavy::{Seen, SeenFull, Sight};
+use holdfast_network::lookup::{Directory, DirectoryFull, HolderStanding, Subtree};
 use holdfast_network::placement::{Input, Output, Placement, PlacementLimits, QuoteError, Reach, Scope, check_quote};
 use holdfast_network::wire::{
     Direction, HolderOffer, Offered, PlacementDone, PlacementRequest, QuoteRefusal, QuoteRequest, RefusalKind, Role,
     Signed, Ticket,
 };
-use holdfast_primitives::{Address, Amount, Bounded, Height, Purpose, TimeMs};
+use holdfast_primitives::{Address, Amount, Bounded, Height, Purpose, RequestId, Tag, TimeMs};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -93,6 +95,76 @@ fn the_book_proposes_the_cheap_first_and_nobody_unfit() {
     let on_ledger = |holder: &Address| (*holder != id(12)).then(standing);
     let found: Vec<Address> = book.subtree(&request, on_ledger).fit.into_iter().map(|found| found.holder).collect();
     assert_eq!(found, [id(5), id(6), id(4)]);
+}
+
+#[test]
+fn the_book_says_of_everyone_unfit_what_would_do() {
+    let mut book = Directory::new(100);
+    let tag = |text: &str| -> Tag { text.parse().unwrap() };
+    let tags = |tags: &[&str]| Bounded::new(tags.iter().map(|text| tag(text)).collect()).unwrap();
+    let profile = |holder: &Address| match holder {
+        _ if *holder == id(3) => {
+            Profile { region: Some(tag("eu")), topics: tags(&["maps", "art"]), ..Profile::default() }
+        }
+        _ if *holder == id(4) => Profile { region: Some(tag("us")), topics: tags(&["maps"]), ..Profile::default() },
+        _ if *holder == id(5) => Profile { region: Some(tag("eu")), topics: tags(&["music"]), ..Profile::default() },
+        _ if *holder == id(6) => Profile { region: Some(tag("eu")), ..Profile::default() },
+        _ if *holder == id(7) => Profile { topics: tags(&["maps"]), ..Profile::default() },
+        _ => Profile { region: Some(tag("eu")), topics: tags(&["maps"]), rounds_max: 99, ..Profile::default() },
+    };
+    for holder in 3..=9 {
+        let (session, _) = book.join(Role::Holder, bare(holder), ()).unwrap();
+        book.offer(id(holder), session, offer(1));
+    }
+    let seen = |request: &PlacementRequest| {
+        let standing = |holder: &Address| Some(HolderStanding { profile: profile(holder), ..standing() });
+        let Subtree { fit, unfit } = book.subtree(request, standing);
+        let mut unfit: Vec<String> = unfit.iter().map(|refusal| format!("{refusal:?}")).collect();
+        unfit.sort_unstable();
+        (fit.into_iter().map(|candidate| candidate.holder).collect::<BTreeSet<_>>(), unfit)
+    };
+    let (exclude, regions) = (Bounded::new(vec![id(9)]).unwrap(), Bounded::new(vec![tag("eu")]).unwrap());
+    let request = PlacementRequest { topics: tags(&["maps"]), regions, exclude, ..placement(2, 1, 3) };
+    let (fit, unfit) = seen(&request);
+    assert_eq!(fit, BTreeSet::from([id(3)]));
+    let expected: Vec<String> = [
+        QuoteRefusal::OtherRegion { region: Some(tag("us")) },
+        QuoteRefusal::OtherRegion { region: None },
+        QuoteRefusal::OtherTopic { topics: tags(&["music"]) },
+        QuoteRefusal::OtherTopic { topics: tags(&[]) },
+        QuoteRefusal::TermTooLong { rounds_max: 99 },
+    ]
+    .iter()
+    .map(|refusal| format!("{refusal:?}"))
+    .collect();
+    assert_eq!(unfit, sorted(expected));
+    let plain = PlacementRequest { topics: Bounded::empty(), regions: Bounded::empty(), ..request.clone() };
+    assert_eq!(seen(&plain).0, BTreeSet::from([id(6)]), "data without a topic goes to disks without one");
+    let named = PlacementRequest { only: Bounded::new(vec![id(4)]).unwrap(), ..request };
+    let (fit, unfit) = seen(&named);
+    assert!(fit.is_empty());
+    assert!(unfit.contains(&"NotNamed".to_owned()), "the one that would do otherwise: {unfit:?}");
+}
+
+fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort_unstable();
+    texts
+}
+
+#[test]
+fn what_came_by_is_known_until_it_is_of_no_use_any_more() {
+    let mut seen = Seen::new(2);
+    let name = |number: u8| (id(1), RequestId::new([number; 16]));
+    let at = |after: u64| TimeMs::new(START_MS + after);
+    assert_eq!(seen.note(name(1), 3, at(100), at(0)), Ok(Sight::First));
+    assert_eq!(seen.note(name(1), 3, at(100), at(1)), Ok(Sight::Again));
+    assert_eq!(seen.note(name(1), 4, at(100), at(2)), Ok(Sight::Again));
+    assert_eq!(seen.note(name(1), 2, at(100), at(3)), Ok(Sight::Nearer), "it can go further now");
+    assert_eq!(seen.note(name(1), 2, at(100), at(4)), Ok(Sight::Again));
+    assert_eq!(seen.note((id(2), name(1).1), 2, at(200), at(5)), Ok(Sight::First), "another owner's");
+    assert_eq!(seen.note(name(2), 1, at(200), at(6)), Err(SeenFull { limit: 2 }));
+    assert_eq!(seen.note(name(2), 1, at(200), at(100)), Ok(Sight::First), "the first is forgotten");
+    assert_eq!(seen.len(), 2);
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn the_largest_message_of_every_kind_among_heavy_nodes_fits_its_cap() {
         ToNeighbour::Hello { version: HEAVY_VERSION, chain: CHAIN },
         ToNeighbour::Seek(Box::new(seek)),
         ToNeighbour::Whereis(Whereis { ask, reader, holders: full(id(3)), hops_left: 3, within_ms: u32::MAX }),
+        ToNeighbour::Online(full((id(3), 3))),
     ]);
     fits(vec![
         FromNeighbour::Hello { version: HEAVY_VERSION, chain: CHAIN },
@@ -200,6 +201,7 @@ fn the_largest_message_of_every_kind_among_heavy_nodes_fits_its_cap() {
         FromNeighbour::Found(Box::new(largest_offered())),
         FromNeighbour::Sought(SeekDone { seen: true, done: largest_done() }),
         FromNeighbour::There(full(largest_ticket())),
+        FromNeighbour::Online(full((id(3), 3))),
     ]);
 }
 

@@ -314,6 +314,11 @@ impl HeavyHandle {
         heavies
     }
 
+    /// Whether a holder is online here, or somewhere that neighbours say.
+    pub fn is_online(&self, holder: &Address) -> bool {
+        self.graph.is_online(holder)
+    }
+
     /// The graph around it: neighbours, and what was looked for.
     pub fn graph(&self) -> GraphFigures {
         self.graph.figures()

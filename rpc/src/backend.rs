@@ -8,6 +8,8 @@ use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, State, Steps,
 use holdfast_primitives::{
     Address, Amount, BlockHash, Certificate, Height, HolderNo, NetworkPrefix, RoundNo, TxId, ValidatorSet,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::sync::Arc;
 use thiserror::Error;
@@ -126,10 +128,29 @@ pub struct NodeInfo {
     pub children: u32,
     /// Heavy nodes connected now.
     pub peers: u32,
+    /// What it does for others that look for holders.
+    pub graph: GraphInfo,
     /// Whether it has caught up with the network.
     pub synced: bool,
     /// Its software's version.
     pub version: String,
+}
+
+/// What a heavy node does for others that look for holders, since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GraphInfo {
+    /// Heavy nodes with whom holders are looked for, connected now.
+    pub neighbours: u32,
+    /// Requests of neighbours that were looked into.
+    pub served: u64,
+    /// Requests that were passed on to a neighbour, counted for each neighbour.
+    pub forwarded: u64,
+    /// Those of them to which no answer came.
+    pub unanswered: u64,
+    /// Requests that had come by before.
+    pub repeated: u64,
+    /// Requests of neighbours that were refused.
+    pub refused: u64,
 }
 
 /// How a heavy node is reached.

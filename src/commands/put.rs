@@ -7,12 +7,13 @@ use crate::holdings::Holdings;
 use crate::output::{bytes, counted, per_gib_30_days, when};
 use crate::progress::{Pieces, Progress, ProgressArgs};
 use crate::services::outbox;
+use crate::wishes::{WishArgs, paths_json, paths_text};
 use clap::Args;
 use holdfast_genesis::Price;
-use holdfast_primitives::Amount;
+use holdfast_primitives::{Amount, NetworkPrefix, TimeMs};
 use holdfast_wallet::{
-    Catalog, Collected, Cost, Link, Placed, Prepared, Put, PutProgress, Session, Stored, Terms, collect, load_catalog,
-    paid_until, place, reusable,
+    Catalog, Collected, Cost, Keeper, Link, Placed, Prepared, Put, PutProgress, Session, Stored, Terms, collect,
+    load_catalog, paid_until, place, reusable,
 };
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub struct PutArgs {
     /// as stored, or is paid, before it is
     #[arg(long = "async")]
     no_wait: bool,
+    #[command(flatten)]
+    wishes: WishArgs,
     #[command(flatten)]
     spending: Spending,
     #[command(flatten)]
@@ -63,17 +66,21 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
         Ok(Price::from_gib_30_days(text.parse()?, session.params().round_ms)?.get())
     });
     let rounds = rounds_for(args.term, session.params().round_ms);
-    let terms = Terms { rounds, price_max: price_max.transpose()?, batch_log2: None, code: None };
+    let wishes = args.wishes.read(session.rpc()).await?;
+    let terms = Terms { rounds, price_max: price_max.transpose()?, batch_log2: None, code: None, wishes };
     let reused = reusable(session, &catalog, rounds).await?;
     let (size, count) = (collected.bytes(), collected.files.len());
-    let placed = place(session, link, &catalog, (size, count as u64), terms).await?;
+    let placed = place(session, link, &catalog, (size, count as u64), &terms).await?;
     let most = placed.cost(session, placed.segments_max)?;
     let until = paid_until(session, link.now(), reused.rounds.map_or(rounds, |reused| reused.min(rounds)));
     let balance = session.account().await?.map_or(Amount::ZERO, |account| account.balance);
     context.output.note(quote_text(&collected, &placed, &most, (until, session.params().round_ms), balance));
     warn_of_short_catalog(context, session, &catalog, until).await?;
     if !agreed(context, &args.spending, &most, balance)? {
-        let value = serde_json::json!({ "quote": most, "paid_until_ms": until, "balance": balance });
+        let keepers: Vec<Keeper> = placed.offers.iter().map(Keeper::of).collect();
+        let holders = paths_json(&keepers, session.params().prefix);
+        let value =
+            serde_json::json!({ "quote": most, "paid_until_ms": until, "balance": balance, "holders": holders });
         context.output.result("nothing was stored", &value);
         return Ok(());
     }
@@ -89,7 +96,7 @@ async fn store(context: &Context, session: &Session, link: &Link, args: &PutArgs
     let stored = put.run(collected.files, &tell).await?;
     progress.done(Some(Pieces { stored: stored.cost.batches, needed: stored.cost.batches }));
     stored.pending.as_ref().map_or(Ok(()), |prepared| outbox::keep(context, prepared))?;
-    report(context, &stored, size, count, until);
+    report(context, &stored, (size, count), until, session.params().prefix);
     Ok(())
 }
 
@@ -113,7 +120,7 @@ pub async fn warn_of_short_catalog(
     Ok(())
 }
 
-fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: holdfast_primitives::TimeMs) {
+fn report(context: &Context, stored: &Stored, (size, files): (u64, usize), until: TimeMs, prefix: NetworkPrefix) {
     let pending = stored.pending.as_ref().map(Prepared::id);
     let ending = match (pending, stored.registered.last()) {
         (Some(id), _) => format!("{id}"),
@@ -121,14 +128,15 @@ fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: ho
         (None, None) => String::new(),
     };
     let text = format!(
-        "stored {} in {} as {} ({} at the holders)\npaid {} for storage and {} in fees, until {}\n{ending}",
+        "stored {} in {} as {} ({} at the holders)\npaid {} for storage and {} in fees, until {}\n{}\n{ending}",
         bytes(size),
         counted(files as u64, "file"),
         counted(stored.cost.batches, "piece"),
         bytes(stored.cost.stored_bytes),
         stored.cost.storage,
         stored.fees,
-        when(until)
+        when(until),
+        paths_text(&stored.holders, prefix)
     );
     // A script that asked for an id gets the id.
     let text = if pending.is_some() { ending } else { text };
@@ -136,6 +144,7 @@ fn report(context: &Context, stored: &Stored, size: u64, files: usize, until: ho
         "files": files, "bytes": size, "deduped_bytes": stored.stats.deduped_bytes, "packed_bytes": stored.stats.stored_bytes,
         "cost": stored.cost, "fees": stored.fees, "paid_until_ms": until, "released_segments": stored.released,
         "relayed_bytes": stored.relayed_bytes,
+        "holders": paths_json(&stored.holders, prefix),
         "transactions": stored.registered.iter().map(|(id, height)| serde_json::json!({ "tx": id, "height": height })).collect::<Vec<_>>(),
         "tx": pending.or_else(|| stored.registered.last().map(|(id, _)| *id)),
     });

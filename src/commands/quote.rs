@@ -4,6 +4,7 @@ use crate::commands::put::{GIVEN_BACK, files_of, names, rounds_for};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{bytes, counted, when};
+use crate::wishes::WishArgs;
 use clap::Args;
 use holdfast_primitives::{Amount, TimeMs};
 use holdfast_rpc::market::{QuoteAsk, QuoteView};
@@ -19,6 +20,8 @@ pub struct QuoteArgs {
     /// For how long, for example 90d
     #[arg(long = "for", value_name = "DURATION", default_value = "30d")]
     term: humantime::Duration,
+    #[command(flatten)]
+    wishes: WishArgs,
 }
 
 /// A quote as the caller's own.
@@ -42,7 +45,9 @@ pub async fn run(context: &Context, args: QuoteArgs) -> Outcome {
     let rpc = context.rpc()?;
     let round_ms = rpc.market_params().await?.round_ms;
     let rounds = rounds_for(args.term, round_ms);
-    let ask = QuoteAsk { bytes: collected.bytes().max(1), rounds, batch_log2: None, data: None, parity: None };
+    let wishes = args.wishes.of_quote(&rpc).await?;
+    let bytes = collected.bytes().max(1);
+    let ask = QuoteAsk { bytes, rounds, batch_log2: None, data: None, parity: None, wishes };
     let quote = rpc.market_quote(ask).await?;
     let now = rpc.chain_status().await?.time.time();
     let balance = balance(context, &rpc).await?;

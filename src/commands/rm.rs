@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::counted;
 use crate::services::outbox;
+use crate::wishes::WishArgs;
 use clap::Args;
 use holdfast_ledger::TxBody;
 use holdfast_primitives::Bounded;
@@ -26,6 +27,8 @@ pub struct RmArgs {
     /// Print the last transaction's id instead of waiting until it is final
     #[arg(long = "async")]
     no_wait: bool,
+    #[command(flatten)]
+    wishes: WishArgs,
     #[command(flatten)]
     spending: Spending,
 }
@@ -52,8 +55,9 @@ async fn rm(context: &Context, session: &Session, link: &Link, args: &RmArgs) ->
         price_max: None,
         batch_log2: None,
         code: None,
+        wishes: args.wishes.read(session.rpc()).await?,
     };
-    let placed = place(session, link, &catalog, (0, 0), terms).await?;
+    let placed = place(session, link, &catalog, (0, 0), &terms).await?;
     let most = placed.cost(session, placed.segments_max)?;
     let balance = session.balance().await?;
     context.output.note(format!("storing the changed catalog costs {} at most", most.total));

@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 use holdfast_ledger::{Block, Event, Genesis, Header, SlotEvidence, Steps, TxEnvelope};
 use holdfast_network::NodeAddr;
+use holdfast_network::heavy::GraphFigures;
 use holdfast_node::{HeavyHandle, SubmitError as PoolError, Waiting};
 use holdfast_primitives::{Address, BlockHash, Certificate, Height, HolderNo, RoundNo, TxId, ValidatorSet};
 use holdfast_rpc::tx::TxStatus;
-use holdfast_rpc::{Backend, BackendError, Check, Faucet, HeavyInfo, NodeInfo, ProofPlace, Standing, SubmitError, Tip};
+use holdfast_rpc::{
+    Backend, BackendError, Check, Faucet, GraphInfo, HeavyInfo, NodeInfo, ProofPlace, Standing, SubmitError, Tip,
+};
 use holdfast_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -160,6 +163,7 @@ impl Backend for NodeBackend {
             node_addr: self.node.addr().to_string(),
             children: u32::try_from(self.node.control.children()).unwrap_or(u32::MAX),
             peers,
+            graph: graph_of(self.node.graph()),
             synced,
             version: version.to_owned(),
         }
@@ -180,7 +184,7 @@ impl Backend for NodeBackend {
     }
 
     fn is_online(&self, holder: &Address) -> bool {
-        self.node.control.holders().iter().any(|(online, _)| online == holder)
+        self.node.is_online(holder)
     }
 
     fn faucet(&self) -> Option<Arc<dyn Faucet>> {
@@ -207,6 +211,12 @@ impl Backend for NodeBackend {
     fn metrics(&self) -> String {
         self.node.metrics()
     }
+}
+
+fn graph_of(figures: GraphFigures) -> GraphInfo {
+    let GraphFigures { neighbours, served, forwarded, unanswered, repeated, refused } = figures;
+    let neighbours = u32::try_from(neighbours).unwrap_or(u32::MAX);
+    GraphInfo { neighbours, served, forwarded, unanswered, repeated, refused }
 }
 
 /// Admits a transaction.

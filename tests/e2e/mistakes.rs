@@ -67,6 +67,17 @@ fn spending_needs_money_agreement_and_holders() {
     let dear = ["put", path, "--yes", "--price-limit", "800HOLD"];
     alice.refused(&dear, 1, "not-enough-holders", "--price-limit");
     assert!(alice.fail(&dear).1["message"].as_str().unwrap().contains("0 holders would take it, 6 are needed"));
+    for (wish, hint) in [
+        (["--topic", "maps"], "no --topic"),
+        (["--region", "moon"], "no --region"),
+        (["--holder", "0"], "more --holder or none at all"),
+        (["--not-holder", "0"], "holdfast status"),
+    ] {
+        let words = [&["put", path, "--yes"][..], &wish].concat();
+        alice.refused(&words, 1, "not-enough-holders", hint);
+    }
+    let both = ["put", path, "--yes", "--holder", "1", "--not-holder", "1"];
+    assert_eq!(alice.fail(&both).1["code"], "bad-wish");
     // A file with nothing in it but a length: what is refused is not read.
     let big = folder.path().join("big");
     std::fs::File::create(&big).unwrap().set_len(400 << 20).unwrap();

@@ -1,6 +1,8 @@
 //! Everything that can go wrong between an owner and its data, with a stable code and what mends it.
 
 use crate::share::GrantError;
+use crate::shortage::Shortage;
+use crate::wishes::WishError;
 use holdfast_ledger::AuditError;
 use holdfast_network::control::ControlError;
 use holdfast_network::transfer::TransferError;
@@ -49,15 +51,18 @@ pub enum WalletError {
         limit: usize,
     },
     /// Too few holders.
-    #[error("{found} holders would take it, {wanted} are needed: {reasons}")]
+    #[error("{found} holders would take it, {wanted} are needed; {}", shortage.reasons)]
     NotEnoughHolders {
-        /// Offers that came.
+        /// Offers that came and would do.
         found: usize,
         /// Holders needed.
         wanted: usize,
-        /// Why the others would not, and what would do.
-        reasons: String,
+        /// Why the others would not, and what would help.
+        shortage: Shortage,
     },
+    /// Wishes that no request can carry.
+    #[error(transparent)]
+    Wish(#[from] WishError),
     /// Too little money.
     #[error("{needed} are needed, the account has {balance}")]
     InsufficientFunds {
@@ -267,6 +272,7 @@ impl WalletError {
             Self::Amount(_) => "amount",
             Self::MemoTooLong { .. } => "memo-too-long",
             Self::NotEnoughHolders { .. } => "not-enough-holders",
+            Self::Wish(_) => "bad-wish",
             Self::InsufficientFunds { .. } => "insufficient-funds",
             Self::NoCatalog => "no-catalog",
             Self::Head(_) => "bad-catalog",
@@ -298,9 +304,7 @@ impl WalletError {
         let hint = match self {
             Self::Rpc(error) => return Some(error.hint()),
             Self::InsufficientFunds { .. } => "holdfast wallet faucet (on a devnet), a shorter --for, or less data",
-            Self::NotEnoughHolders { .. } => {
-                "holdfast status shows who is online and at what price; try a higher --price-limit or later"
-            }
+            Self::NotEnoughHolders { shortage, .. } => return Some(shortage.remedy.clone()),
             Self::NoCatalog => "holdfast put FILE stores something; is it the right --wallet and --network?",
             Self::Catalog(CatalogError::NotFound { .. }) => "holdfast ls shows what is stored",
             Self::FileChanged { .. } => "store it again when nothing writes to it",

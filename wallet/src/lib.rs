@@ -5,6 +5,7 @@
 
 mod audit;
 mod batches;
+mod choose;
 mod collect;
 mod error;
 mod files;
@@ -20,8 +21,10 @@ pub mod reading;
 mod reuse;
 mod session;
 pub mod share;
+mod shortage;
 mod signer;
 mod turn;
+mod wishes;
 mod words;
 
 pub use audit::{
@@ -29,6 +32,7 @@ pub use audit::{
     PieceVerdict, Recorder, RoundSpan, RoundVerdict, SegmentVerdict, SentPart, replay_chain,
 };
 pub use batches::{Space, make_batches};
+pub use choose::{Bid, choose};
 pub use collect::{Collected, LocalFile, collect, file_meta};
 pub use error::WalletError;
 pub use files::{load_catalog, load_catalog_placed, read_file};
@@ -38,10 +42,12 @@ pub use keystore::{Cost as KeystoreCost, Keystore, KeystoreError, Listed, write_
 pub use light::{Asked, LightClient};
 pub use link::Link;
 pub use place::{Cost, Placed, Terms, paid_until, place};
-pub use put::{Put, PutProgress, Stored, held_segments, release_dead};
+pub use put::{Keeper, Put, PutProgress, Stored, held_segments, release_dead};
 pub use reading::{Dropped, HolderReport, ReadReport};
 pub use reuse::{Reusable, reusable};
 pub use session::Session;
+pub use shortage::{Shortage, ShortageOf, explain_shortage};
 pub use signer::{Chosen, Prepared, Signer};
 pub use turn::Turn;
+pub use wishes::{WishError, WishUnmet, Wishes};
 pub use words::{COIN, WORDS, Words, WordsError, derive_ed25519};

@@ -1,15 +1,20 @@
 //! Finding holders: how the data will be cut, who takes it, and what it costs at most.
 
+use crate::choose::{Bid, choose};
 use crate::error::WalletError;
 use crate::link::Link;
 use crate::session::Session;
-use holdfast_network::control::{CheckedOffer, OfferError};
-use holdfast_network::wire::{PlacementDone, PlacementRequest, RefusalKind, Signed};
+use crate::shortage::{ShortageOf, explain_shortage};
+use crate::wishes::{WishUnmet, Wishes};
+use holdfast_network::control::{CheckedOffer, Offers};
+use holdfast_network::wire::{PlacementRequest, Signed};
 use holdfast_parcel::{Catalog, Layout};
 use holdfast_primitives::limits::FOOTPRINT_HOPS_MAX;
 use holdfast_primitives::{Address, Amount, Bounded, RequestId, TimeMs};
+use holdfast_rpc::AddressText;
 use holdfast_rpc::market::{
-    QuoteAsk, REGISTER_BYTES_BASE, REGISTER_BYTES_BATCH, REGISTER_BYTES_PLACEMENT, REGISTER_BYTES_SEGMENT,
+    HolderRef, REGISTER_BYTES_BASE, REGISTER_BYTES_BATCH, REGISTER_BYTES_PLACEMENT, REGISTER_BYTES_SEGMENT,
+    fitting_class,
 };
 
 /// How long holders may take to answer.
@@ -23,7 +28,7 @@ const CHUNK_BYTES_MIN: u64 = 64 * 1024;
 const CATALOG_BYTES_PER_FILE: u64 = 96;
 
 /// What the owner wants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// For how many rounds.
     pub rounds: u32,
@@ -33,6 +38,8 @@ pub struct Terms {
     pub batch_log2: Option<u8>,
     /// Data and parity batches of a segment, if not the network's choice.
     pub code: Option<(u8, u8)>,
+    /// What is asked of holders besides.
+    pub wishes: Wishes,
 }
 
 /// Holders that will take it, and the most it can cost.
@@ -101,43 +108,81 @@ pub async fn place(
     link: &Link,
     catalog: &Catalog,
     (bytes, files): (u64, u64),
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<Placed, WalletError> {
-    let layout = layout(session, bytes, terms).await?;
+    let layout = layout(session, bytes, terms)?;
     let segments_max = segments_max(&layout, catalog, bytes, files);
-    let wanted = layout.batches();
     let to = |first_hop| {
         let request = request(session, first_hop, link.now(), &layout, segments_max, terms)?;
         Ok(Signed::new(request, session.key(), &session.chain()))
     };
     let found = link.place(to).await?;
-    let mut offers = found.offers;
-    // A holder that promises less would refuse its later batches when most of the data is sent.
-    offers.retain(|offer| offer.quote().terms.batches_max >= segments_max);
-    offers.sort_by_key(|offer| offer.quote().terms.price);
-    if offers.len() < wanted {
-        return Err(WalletError::NotEnoughHolders {
-            found: offers.len(),
-            wanted,
-            reasons: explain(&found.done, &found.dropped),
-        });
-    }
-    offers.truncate(wanted);
+    let offers = chosen(session, found, terms, &layout, segments_max).await?;
     Ok(Placed { layout, rounds: terms.rounds, offers, segments_max })
 }
 
-/// The network's own estimate chooses what the owner leaves open.
-async fn layout(session: &Session, bytes: u64, terms: Terms) -> Result<Layout, WalletError> {
+/// The cheapest offers that are enough, among those that are what the owner wished for.
+async fn chosen(
+    session: &Session,
+    found: Offers,
+    terms: &Terms,
+    layout: &Layout,
+    segments_max: u32,
+) -> Result<Vec<CheckedOffer>, WalletError> {
+    let Offers { offers, dropped, done } = found;
+    let mut dropped: Vec<String> = dropped.iter().map(ToString::to_string).collect();
+    let (mut sound, mut bids) = (Vec::new(), Vec::new());
+    for offer in offers {
+        match bid(session, &offer, &terms.wishes, segments_max).await? {
+            Ok(bid) => {
+                bids.push(bid);
+                sound.push(Some(offer));
+            }
+            Err(unmet) => dropped.push(unmet.to_string()),
+        }
+    }
+    let wanted = layout.batches();
+    let Some(places) = choose(&bids, wanted, terms.wishes.distinct_operators) else {
+        let (batch_log2, round_ms) = (layout.batch_log2(), session.params().round_ms);
+        let asked = ShortageOf { wishes: &terms.wishes, batch_log2, batches: segments_max, round_ms };
+        let shortage = explain_shortage(&asked, &done, &dropped);
+        return Err(WalletError::NotEnoughHolders { found: bids.len(), wanted, shortage });
+    };
+    Ok(places.into_iter().filter_map(|place| sound[place].take()).collect())
+}
+
+/// An offer as the choice sees it, if it is what the owner wished for.
+async fn bid(
+    session: &Session,
+    offer: &CheckedOffer,
+    wishes: &Wishes,
+    segments_max: u32,
+) -> Result<Result<Bid, WishUnmet>, WalletError> {
+    let terms = &offer.quote().terms;
+    // A holder that promises less would refuse its later batches when most of the data is sent.
+    if terms.batches_max < segments_max {
+        let (holder, promised) = (terms.holder, terms.batches_max);
+        return Ok(Err(WishUnmet::Room { holder, promised, wanted: segments_max }));
+    }
+    let mut operator = None;
+    if wishes.needs_profile() {
+        let address = AddressText::new(terms.holder, session.params().prefix);
+        let profile = session.rpc().market_holder(HolderRef::Address(address)).await?.profile;
+        if let Err(unmet) = wishes.judge(offer, &profile) {
+            return Ok(Err(unmet));
+        }
+        operator = profile.operator;
+    }
+    Ok(Ok(Bid { holder: terms.holder, operator, price: terms.price, hops: offer.footprint().len() }))
+}
+
+/// What the owner leaves open is chosen as in the network's own estimates.
+fn layout(session: &Session, bytes: u64, terms: &Terms) -> Result<Layout, WalletError> {
     let params = session.params();
     let (data, parity) = terms.code.unwrap_or((params.code_data, params.code_parity));
     let batch_log2 = match terms.batch_log2 {
         Some(batch_log2) => batch_log2,
-        None if params.batch_classes.len() == 1 => params.batch_classes[0],
-        None => {
-            let (data, parity) = (Some(data), Some(parity));
-            let ask = QuoteAsk { bytes: bytes.max(1), rounds: terms.rounds, batch_log2: None, data, parity };
-            session.rpc().market_quote(ask).await?.batch_log2
-        }
+        None => fitting_class(bytes.max(1), data, &params.batch_classes),
     };
     Ok(Layout::new(data, parity, batch_log2)?)
 }
@@ -164,7 +209,7 @@ fn request(
     now: TimeMs,
     layout: &Layout,
     segments_max: u32,
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<PlacementRequest, WalletError> {
     let mut request = [0; RequestId::BYTES];
     getrandom::fill(&mut request).map_err(|error| WalletError::unreadable(format!("no randomness: {error}")))?;
@@ -173,7 +218,7 @@ fn request(
         Some(price) => price.checked_mul(mebibytes)?,
         None => Amount::grains(u64::MAX),
     };
-    Ok(PlacementRequest {
+    let mut request = PlacementRequest {
         request: RequestId::new(request),
         owner: session.address(),
         first_hop,
@@ -189,40 +234,9 @@ fn request(
         distinct_operators: false,
         hops_max: FOOTPRINT_HOPS_MAX as u8,
         expires: now.saturating_add(ANSWER_WITHIN_MS),
-    })
-}
-
-/// Why holders declined, and what would do, in one line.
-fn explain(done: &PlacementDone, dropped: &[OfferError]) -> String {
-    if done.asked == 0 {
-        return "no holder with room and a price within the limit is online".to_owned();
-    }
-    let mut reasons: Vec<String> =
-        done.refused.iter().map(|(kind, count)| format!("{count} {}", kind_text(*kind))).collect();
-    reasons.extend(done.cheapest.map(|price| format!("the cheapest of them asks {price} per batch and round")));
-    reasons.extend(done.roomiest.map(|batches| format!("the roomiest could take {batches} batches")));
-    reasons.extend(done.longest_rounds.map(|rounds| format!("the longest term is {rounds} rounds")));
-    reasons.extend(dropped.first().map(|first| format!("{} offers did not hold: {first}", dropped.len())));
-    if reasons.is_empty() { "no more are online".to_owned() } else { reasons.join(", ") }
-}
-
-const fn kind_text(kind: RefusalKind) -> &'static str {
-    match kind {
-        RefusalKind::NotAccepting => "take nothing now",
-        RefusalKind::NoRoom => "have no room",
-        RefusalKind::TooDear => "are too dear",
-        RefusalKind::TermTooLong => "do not bind themselves for so long",
-        RefusalKind::UnknownClass => "do not take batches of this size",
-        RefusalKind::Busy => "are busy",
-        RefusalKind::BadRequest => "could not read the request",
-        RefusalKind::Failed => "failed",
-        RefusalKind::Silent => "did not answer",
-        RefusalKind::BadQuote => "answered with something else",
-        RefusalKind::OtherTopic => "keep other things",
-        RefusalKind::OtherRegion => "are elsewhere",
-        RefusalKind::NotNamed => "were not named",
-        RefusalKind::SameOperator => "belong to an operator that is chosen already",
-    }
+    };
+    terms.wishes.put_into(&mut request)?;
+    Ok(request)
 }
 
 /// When a term of `rounds` that begins now ends.

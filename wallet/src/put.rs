@@ -19,7 +19,7 @@ use holdfast_network::transfer::{Meter, Resuming, TransferClient, UploadSource};
 use holdfast_parcel::{Catalog, Finish, Layout, PackStats, PackedSegment, Packer, SegmentSink};
 use holdfast_por::BatchMeta;
 use holdfast_primitives::limits::{REGISTER_BATCHES_MAX, REGISTER_SEGMENTS_MAX, RELEASE_BATCHES_MAX};
-use holdfast_primitives::{Amount, Bounded, Height, HeightDelta, TxId};
+use holdfast_primitives::{Address, Amount, Bounded, Height, HeightDelta, TxId};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -64,6 +64,19 @@ pub struct Stored {
     pub released: Vec<u32>,
     /// Bytes that went to holders through a relay, which a heavy node meters; the others went directly.
     pub relayed_bytes: u64,
+    /// Who holds it, and how each was found.
+    pub holders: Vec<Keeper>,
+}
+
+/// A holder that keeps what was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeper {
+    /// The holder.
+    pub holder: Address,
+    /// Its price per batch per round.
+    pub price: Amount,
+    /// The heavy nodes over which it was found, in order: they share the relay fee.
+    pub path: Vec<Address>,
 }
 
 /// Everything a put works with.
@@ -93,6 +106,15 @@ struct Counters {
     read_bytes: AtomicU64,
     made: AtomicU64,
     stored: AtomicU64,
+}
+
+impl Keeper {
+    /// The holder of an offer.
+    pub fn of(offer: &CheckedOffer) -> Self {
+        let terms = &offer.quote().terms;
+        let path = offer.footprint().iter().map(|hop| hop.node).collect();
+        Self { holder: terms.holder, price: terms.price, path }
+    }
 }
 
 impl Put<'_> {
@@ -223,6 +245,7 @@ impl Put<'_> {
             pending,
             released,
             relayed_bytes: 0,
+            holders: self.placed.offers.iter().map(Keeper::of).collect(),
         })
     }
 

@@ -53,6 +53,14 @@ pub enum QuoteRequestError {
         /// The owner.
         owner: Address,
     },
+    /// More heavy nodes on the way than the owner allows.
+    #[error("{hops} heavy nodes are on the way, the owner allows {hops_max}")]
+    TooFar {
+        /// Heavy nodes on the path.
+        hops: usize,
+        /// The owner's limit.
+        hops_max: u8,
+    },
     /// The path does not hold.
     #[error(transparent)]
     Footprint(#[from] FootprintError),
@@ -70,6 +78,10 @@ impl CheckedQuoteRequest {
         let wanted = &request.placement.statement;
         if wanted.expires <= now {
             return Err(QuoteRequestError::Expired { expires: wanted.expires, now });
+        }
+        let hops = request.footprint.len();
+        if hops > usize::from(wanted.hops_max) {
+            return Err(QuoteRequestError::TooFar { hops, hops_max: wanted.hops_max });
         }
         check_path(&request.footprint, wanted, holder, parent, chain)?;
         request.placement.verify(chain).map_err(|_| QuoteRequestError::BadSignature { owner: wanted.owner })?;

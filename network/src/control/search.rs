@@ -210,7 +210,9 @@ impl<P: ControlPolicy> Search<'_, P> {
                 }
                 FromNeighbour::Sought(done) => return Ok(done),
                 FromNeighbour::Refused(refusal) => return Err(SeekError::Refused(refusal)),
-                FromNeighbour::Hello { .. } | FromNeighbour::There(_) => return Err(SeekError::Unexpected),
+                FromNeighbour::Hello { .. } | FromNeighbour::There(_) | FromNeighbour::Online(_) => {
+                    return Err(SeekError::Unexpected);
+                }
             }
         }
     }

@@ -56,6 +56,11 @@ impl<P: ControlPolicy> ControlServer<P> {
         self.directory().holders().map(|(id, child): (_, &Child<_>)| (id, child.offer.clone())).collect()
     }
 
+    /// Holders online.
+    pub(crate) fn online(&self) -> Vec<Address> {
+        self.directory().holders().map(|(holder, _)| holder).collect()
+    }
+
     pub(crate) fn directory(&self) -> MutexGuard<'_, Directory<Arc<dyn Connection>>> {
         lock(&self.directory)
     }

@@ -10,8 +10,10 @@ pub struct GraphConfig {
     pub neighbours_max: usize,
     /// Requests of one neighbour served at once.
     pub requests_at_once: usize,
-    /// Requests that one neighbour may make per minute; twice as many at a burst.
-    pub requests_per_minute: NonZeroU32,
+    /// Owners' requests that one neighbour may pass on per minute; twice as many at a burst.
+    pub seeks_per_minute: NonZeroU32,
+    /// Questions for whereabouts that one neighbour may ask per minute; twice as many at a burst.
+    pub questions_per_minute: NonZeroU32,
     /// Requests that are remembered, so that those that come round again are known.
     pub seen_max: usize,
     /// How long a question for whereabouts may take in all, in milliseconds.
@@ -25,7 +27,8 @@ impl Default for GraphConfig {
         Self {
             neighbours_max: 64,
             requests_at_once: 24,
-            requests_per_minute: NonZeroU32::new(1_200).expect("twelve hundred is not zero"),
+            seeks_per_minute: NonZeroU32::new(1_200).expect("twelve hundred is not zero"),
+            questions_per_minute: NonZeroU32::new(12_000).expect("twelve thousand is not zero"),
             seen_max: 65_536,
             whereis_ms: 4_000,
             shun: Duration::from_secs(60),

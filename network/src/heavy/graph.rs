@@ -1,6 +1,7 @@
 //! The heavy nodes around this one: who is connected, who is shunned, and what has come by.
 
 use super::config::GraphConfig;
+use super::online::Hearsay;
 use super::seen::{Seen, Sight};
 use crate::transport::Connection;
 use crate::wire::{PlacementRequest, Refusal, RefusalCode, Whereis};
@@ -53,8 +54,10 @@ pub(crate) struct Graph {
     neighbours_max: usize,
     seeks: Mutex<Seen>,
     questions: Mutex<Seen>,
-    limiter: DefaultKeyedRateLimiter<Address>,
+    seek_limiter: DefaultKeyedRateLimiter<Address>,
+    question_limiter: DefaultKeyedRateLimiter<Address>,
     counters: Counters,
+    hearsay: Mutex<Hearsay>,
 }
 
 struct Neighbour {
@@ -70,7 +73,6 @@ pub(crate) struct Seat<'a> {
 
 impl Graph {
     pub(crate) fn new(config: &GraphConfig) -> Self {
-        let burst = config.requests_per_minute.saturating_mul(NonZeroU32::MIN.saturating_add(1));
         Self {
             connected: Mutex::default(),
             next_seat: AtomicU64::new(0),
@@ -79,8 +81,10 @@ impl Graph {
             neighbours_max: config.neighbours_max,
             seeks: Mutex::new(Seen::new(config.seen_max)),
             questions: Mutex::new(Seen::new(config.seen_max)),
-            limiter: RateLimiter::keyed(Quota::per_minute(config.requests_per_minute).allow_burst(burst)),
+            seek_limiter: limiter(config.seeks_per_minute),
+            question_limiter: limiter(config.questions_per_minute),
             counters: Counters::default(),
+            hearsay: Mutex::default(),
         }
     }
 
@@ -111,6 +115,16 @@ impl Graph {
         let mut others: Vec<Address> = self.neighbours().into_iter().filter(|node| !but.contains(node)).collect();
         others.sort_by_cached_key(|node| sha256_parts(&[request.as_bytes(), node.as_bytes()]));
         others
+    }
+
+    /// What to tell a neighbour of who is online; `own` are this node's holders.
+    pub(crate) fn online(&self, neighbour: &Address, own: Vec<Address>) -> BTreeMap<Address, u8> {
+        lock(&self.hearsay).for_neighbour(neighbour, own.into_iter())
+    }
+
+    /// Whether a neighbour says that a holder is online.
+    pub(crate) fn hears_of(&self, holder: &Address) -> bool {
+        lock(&self.hearsay).knows(holder)
     }
 
     /// Ends all connections with a neighbour that sent what no honest node sends, and keeps away from it for a while.
@@ -153,9 +167,14 @@ impl Graph {
         Ok(sight)
     }
 
-    /// Whether a neighbour may make one more request this minute.
-    pub(crate) fn limit(&self, id: &Address) -> Result<(), Refusal> {
-        self.limiter.check_key(id).map_err(|_| Refusal::new(RefusalCode::Busy, "too many requests in a minute"))
+    /// Whether a neighbour may pass on one more request this minute.
+    pub(crate) fn limit_seeks(&self, id: &Address) -> Result<(), Refusal> {
+        self.seek_limiter.check_key(id).map_err(|_| too_many())
+    }
+
+    /// Whether a neighbour may ask one more question this minute.
+    pub(crate) fn limit_questions(&self, id: &Address) -> Result<(), Refusal> {
+        self.question_limiter.check_key(id).map_err(|_| too_many())
     }
 
     pub(crate) fn count(&self, counter: impl FnOnce(&Counters) -> &AtomicU64) {
@@ -176,10 +195,27 @@ impl Graph {
     }
 }
 
+impl Seat<'_> {
+    /// Takes what this neighbour says of who is online.
+    pub(crate) fn hear(&self, by: Address, online: &[(Address, u8)]) {
+        lock(&self.graph.hearsay).hear(self.number, by, online);
+    }
+}
+
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         lock(&self.graph.connected).remove(&self.number);
+        lock(&self.graph.hearsay).forget(self.number);
     }
+}
+
+fn limiter(per_minute: NonZeroU32) -> DefaultKeyedRateLimiter<Address> {
+    let burst = per_minute.saturating_mul(NonZeroU32::MIN.saturating_add(1));
+    RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst))
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(RefusalCode::Busy, "too many requests in a minute")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,34 +1,43 @@
 //! One connection for each pair of neighbours: let in or dialled, kept, and served.
 
-use super::graph::GraphFigures;
+use super::graph::{GraphFigures, Seat};
 use super::{seek, whereis};
 use crate::address::NodeAddr;
 use crate::control::{ControlPolicy, ControlServer};
 use crate::serve::Handler;
-use crate::transport::{BiStream, Connection, Endpoint, Protocol, TransportError};
+use crate::transport::{BiStream, Connection, Endpoint, Protocol, RecvHalf, SendHalf, TransportError};
 use crate::wire::{
-    FrameError, FromNeighbour, HEAVY_VERSION, Refusal, RefusalCode, ToNeighbour, read_frame_within, read_hello,
-    write_frame,
+    FrameError, FromNeighbour, HEAVY_VERSION, ONLINE_MAX, Online, Refusal, RefusalCode, ToNeighbour, Whereis,
+    read_frame, read_frame_within, read_hello, write_frame,
 };
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use holdfast_primitives::Address;
+use holdfast_primitives::{Address, Bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);
+/// Between two announcements of who is online.
+const ANNOUNCE_PAUSE: Duration = Duration::from_secs(2);
 /// Seeks of one connection that no honest node sends, before it ends.
 const STRIKES_MAX: u32 = 8;
 
 /// A heavy node's part in the graph. It answers for the same children as the control server that it is given.
 pub struct HeavyServer<P> {
     control: Arc<ControlServer<P>>,
+}
+
+/// Which side of a connection this node is.
+#[derive(Clone, Copy)]
+enum Side {
+    Dialler,
+    Called,
 }
 
 /// Why a connection with a neighbour ended.
@@ -57,6 +66,11 @@ impl<P: ControlPolicy> HeavyServer<P> {
     /// Neighbours connected now, ascending.
     pub fn neighbours(&self) -> Vec<Address> {
         self.control.graph.neighbours().into_iter().collect()
+    }
+
+    /// Whether a holder is online here, or somewhere that neighbours say.
+    pub fn is_online(&self, holder: &Address) -> bool {
+        self.control.directory().locate(holder).is_some() || self.control.graph.hears_of(holder)
     }
 
     /// What was done so far.
@@ -109,7 +123,7 @@ impl<P: ControlPolicy> HeavyServer<P> {
 
     async fn dialled(&self, connection: &Arc<dyn Connection>) -> Ended {
         match self.greet(connection).await {
-            Ok(stream) => self.stay(connection, stream).await,
+            Ok(stream) => self.stay(connection, stream, Side::Dialler).await,
             Err(ended) => ended,
         }
     }
@@ -130,7 +144,7 @@ impl<P: ControlPolicy> HeavyServer<P> {
 
     async fn called(&self, connection: &Arc<dyn Connection>) -> Ended {
         match self.meet(connection).await {
-            Ok(stream) => self.stay(connection, stream).await,
+            Ok(stream) => self.stay(connection, stream, Side::Called).await,
             Err(ended) => ended,
         }
     }
@@ -144,25 +158,65 @@ impl<P: ControlPolicy> HeavyServer<P> {
         match read_hello(&mut stream.recv, config.header).await? {
             ToNeighbour::Hello { chain: found, .. } if found == chain => {}
             ToNeighbour::Hello { chain: found, .. } => return Err(Ended::NotWelcome(other_chain(&found))),
-            ToNeighbour::Seek(_) | ToNeighbour::Whereis(_) => unreachable!("a hello is of kind 0"),
+            _ => unreachable!("a hello is of kind 0"),
         }
         write_frame(&mut stream.send, &FromNeighbour::Hello { version: HEAVY_VERSION, chain }, config.stall).await?;
         Ok(stream)
     }
 
     /// Serves a neighbour, and lets it be asked, until the connection or its first stream ends.
-    async fn stay(&self, connection: &Arc<dyn Connection>, mut first: BiStream) -> Ended {
-        let Some(_seat) = self.control.graph.join(connection.remote_id(), connection.clone()) else {
+    async fn stay(&self, connection: &Arc<dyn Connection>, first: BiStream, side: Side) -> Ended {
+        let Some(seat) = self.control.graph.join(connection.remote_id(), connection.clone()) else {
             return Ended::NotWelcome(Refusal::new(RefusalCode::Busy, "too many neighbours"));
         };
-        let mut byte = [0];
+        let (BiStream { mut send, mut recv }, neighbour) = (first, connection.remote_id());
         tokio::select! {
-            read = first.recv.read(&mut byte) => match read {
-                Ok(0) => Ended::Goodbye,
-                Ok(_) => Ended::Garbage(Refusal::new(RefusalCode::Malformed, "nothing follows a hello")),
-                Err(error) => FrameError::from(error).into(),
-            },
+            ended = self.listen(&mut recv, &seat, neighbour, side) => ended,
+            ended = self.tell(&mut send, neighbour, side) => ended,
             ended = self.requests(connection) => ended,
+        }
+    }
+
+    /// Hears who is online at a neighbour and beyond.
+    async fn listen(&self, recv: &mut RecvHalf, seat: &Seat<'_>, neighbour: Address, side: Side) -> Ended {
+        loop {
+            let heard = match side {
+                Side::Dialler => read_frame(recv).await.map(|heard| heard.map(online_of_called)),
+                Side::Called => read_frame(recv).await.map(|heard| heard.map(online_of_dialler)),
+            };
+            match heard {
+                Ok(Some(Some(online))) => seat.hear(neighbour, &online),
+                Ok(Some(None)) => {
+                    let words = "nothing but announcements follows a hello";
+                    return Ended::Garbage(Refusal::new(RefusalCode::Malformed, words));
+                }
+                Ok(None) => return Ended::Goodbye,
+                Err(error) => return error.into(),
+            }
+            // Whoever says more than that waits in its own stream's window.
+            tokio::time::sleep(ANNOUNCE_PAUSE / 2).await;
+        }
+    }
+
+    /// Tells a neighbour who is online here and beyond, whenever that has changed.
+    async fn tell(&self, send: &mut SendHalf, neighbour: Address, side: Side) -> Ended {
+        let mut told = None;
+        loop {
+            let own = self.control.online();
+            let online: Vec<_> = self.control.graph.online(&neighbour, own).into_iter().take(ONLINE_MAX).collect();
+            if told.as_ref() != Some(&online) {
+                let message = Bounded::new(online.clone()).expect("the list was cut to its limit");
+                let stall = self.control.config.stall;
+                let written = match side {
+                    Side::Dialler => write_frame(send, &ToNeighbour::Online(message), stall).await,
+                    Side::Called => write_frame(send, &FromNeighbour::Online(message), stall).await,
+                };
+                if let Err(error) = written {
+                    return error.into();
+                }
+                told = Some(online);
+            }
+            tokio::time::sleep(ANNOUNCE_PAUSE).await;
         }
     }
 
@@ -202,19 +256,21 @@ impl<P: ControlPolicy> HeavyServer<P> {
             Err(error) if error.is_garbage() => return Err(Ended::Garbage(Refusal::of_frame(&error))),
             Err(error) => return Err(error.into()),
         };
-        let refused = match (asked, control.graph.limit(&neighbour)) {
-            (ToNeighbour::Hello { .. }, _) => {
-                return Err(Ended::Garbage(Refusal::new(RefusalCode::Malformed, "said hello twice")));
-            }
-            (_, Err(refusal)) => Some(refusal),
-            (ToNeighbour::Seek(seek), Ok(())) => seek::serve(control, &mut stream, &seek, neighbour).await?,
-            (ToNeighbour::Whereis(question), Ok(())) => match whereis::answer(control, question, neighbour).await {
+        let refused = match asked {
+            ToNeighbour::Seek(seek) => match control.graph.limit_seeks(&neighbour) {
+                Ok(()) => seek::serve(control, &mut stream, &seek, neighbour).await?,
+                Err(refusal) => Some(refusal),
+            },
+            ToNeighbour::Whereis(question) => match self.whereis(question, neighbour).await {
                 Ok(there) => {
                     write_frame(&mut stream.send, &there, control.config.stall).await?;
                     None
                 }
                 Err(refusal) => Some(refusal),
             },
+            ToNeighbour::Hello { .. } | ToNeighbour::Online(_) => {
+                return Err(Ended::Garbage(Refusal::new(RefusalCode::Malformed, "not a request")));
+            }
         };
         if let Some(refusal) = refused {
             control.graph.count(|counters| &counters.refused);
@@ -226,6 +282,11 @@ impl<P: ControlPolicy> HeavyServer<P> {
         }
         stream.send.shutdown().await.map_err(FrameError::from)?;
         Ok(())
+    }
+
+    async fn whereis(&self, question: Whereis, neighbour: Address) -> Result<FromNeighbour, Refusal> {
+        self.control.graph.limit_questions(&neighbour)?;
+        whereis::answer(&self.control, question, neighbour).await
     }
 
     /// Tells the other side why, and keeps away from a villain.
@@ -242,6 +303,14 @@ impl<P: ControlPolicy> HeavyServer<P> {
         };
         connection.close(refusal.code.number(), refusal.detail.as_str());
     }
+}
+
+fn online_of_dialler(message: ToNeighbour) -> Option<Online> {
+    if let ToNeighbour::Online(online) = message { Some(online) } else { None }
+}
+
+fn online_of_called(message: FromNeighbour) -> Option<Online> {
+    if let FromNeighbour::Online(online) = message { Some(online) } else { None }
 }
 
 /// What an honest node never sends, whatever it knows of the ledger and whatever time it takes it to be.

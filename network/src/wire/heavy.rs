@@ -1,7 +1,7 @@
 //! The protocol of the graph, `holdfast/heavy/1`: heavy nodes look for holders in each other's subtrees.
 //!
 //! ```text
-//! hello      first stream of the dialler    Hello ->  <- Hello | Refused        stays open
+//! hello      first stream of the dialler    Hello ->  <- Hello | Refused        stays open, then Online in both directions
 //! seek       a stream each, either side     Seek ->  <- Found ... Sought        (or Refused)
 //! whereis    a stream each, either side     Whereis ->  <- There                (or Refused)
 //! ```
@@ -23,6 +23,13 @@ use holdfast_primitives::{Address, Bounded, ChainId, RequestId};
 pub const HEAVY_VERSION: u8 = 1;
 /// Offers that one heavy node may want of another for one request, at most.
 pub const SEEK_OFFERS_MAX: u32 = 4 * PLACEMENT_HOLDERS_MAX as u32;
+
+/// Holders that one announcement names, at most.
+pub const ONLINE_MAX: usize = 4_096;
+
+/// Holders that are online, with the heavy nodes between each and the sender: zero for the sender's own. All that the
+/// sender knows; what it said before counts no more. A hint for those who estimate, proven by nothing.
+pub type Online = Bounded<(Address, u8), ONLINE_MAX>;
 
 /// Asks a neighbour for holders.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -75,6 +82,8 @@ pub enum ToNeighbour {
     Seek(Box<Seek>),
     /// Asks where holders are.
     Whereis(Whereis),
+    /// Who is online, as of now.
+    Online(Online),
 }
 
 /// From a neighbour that answers.
@@ -95,16 +104,21 @@ pub enum FromNeighbour {
     Sought(SeekDone),
     /// Introductions to those that were found.
     There(Bounded<Signed<Ticket>, LOCATE_MAX>),
+    /// Who is online, as of now.
+    Online(Online),
 }
+
+const ONLINE_BYTES: u32 = (ONLINE_MAX * (Address::BYTES + 1)) as u32 + 16;
 
 impl Message for ToNeighbour {
     const NAME: &'static str = "neighbour";
-    const CAPS: &'static [u32] = &[64, PLACEMENT_BYTES + 1_024, 16 * 1024];
+    const CAPS: &'static [u32] = &[64, PLACEMENT_BYTES + 1_024, 16 * 1024, ONLINE_BYTES];
     const VERSION: u8 = HEAVY_VERSION;
 }
 
 impl Message for FromNeighbour {
     const NAME: &'static str = "neighbour's";
-    const CAPS: &'static [u32] = &[64, 256, OFFERED_BYTES, DONE_BYTES + 16, CONTROL_FRAME_BYTES_MAX as u32];
+    const CAPS: &'static [u32] =
+        &[64, 256, OFFERED_BYTES, DONE_BYTES + 16, CONTROL_FRAME_BYTES_MAX as u32, ONLINE_BYTES];
     const VERSION: u8 = HEAVY_VERSION;
 }

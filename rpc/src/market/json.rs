@@ -1,5 +1,6 @@
 //! The shapes of the `market` namespace.
 
+use crate::backend::GraphInfo;
 use crate::text::{AddressText, GrainText, Hex32, Raw};
 use holdfast_ledger::{Contract, Frozen, Holder, Params, Profile, Slot};
 use holdfast_por::ClassList;
@@ -226,6 +227,8 @@ pub struct NodeView {
     pub children: u32,
     /// Heavy nodes connected to it now.
     pub peers: u32,
+    /// What it does for others that look for holders.
+    pub graph: GraphInfo,
 }
 
 impl<'de> Deserialize<'de> for HolderRef {

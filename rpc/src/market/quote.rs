@@ -2,14 +2,15 @@
 
 use crate::error::Failure;
 use crate::text::{AddressText, GrainText};
-use holdfast_ledger::Params;
+use holdfast_ledger::{Params, Profile, lies_in, shares_topic};
 use holdfast_primitives::limits::{
     CATALOG_HEAD_BYTES_MAX, FOOTPRINT_HOPS_MAX, REGISTER_BATCHES_MAX, REGISTER_SEGMENTS_MAX, SEGMENT_BATCHES_MAX,
     SEGMENT_DATA_MAX,
 };
-use holdfast_primitives::{Amount, AmountError, HolderNo};
+use holdfast_primitives::{Amount, AmountError, HolderNo, Tag};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Padding that a larger batch may cost, as a part of the data: one sixteenth.
 const PADDING_PART: u64 = 16;
@@ -42,6 +43,27 @@ pub struct QuoteAsk {
     /// Parity batches of a segment; the network's choice when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parity: Option<u8>,
+    /// What is asked of holders besides room.
+    #[serde(default, skip_serializing_if = "QuoteWishes::is_empty")]
+    pub wishes: QuoteWishes,
+}
+
+/// What an owner may ask of holders besides room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuoteWishes {
+    /// What the data is: holders whose disks are for one of these take it. Empty: holders whose disks are for anything.
+    #[schemars(with = "Vec<String>")]
+    pub topics: Vec<Tag>,
+    /// Where it may lie; empty for anywhere.
+    #[schemars(with = "Vec<String>")]
+    pub regions: Vec<Tag>,
+    /// Whether no two batches of a segment may lie with one operator.
+    pub distinct_operators: bool,
+    /// The only holders that may be chosen; empty for any.
+    pub only: Vec<AddressText>,
+    /// Holders that must not be chosen.
+    pub exclude: Vec<AddressText>,
 }
 
 /// What storing would cost.
@@ -101,7 +123,7 @@ pub struct OfferView {
 }
 
 /// A holder that could take batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// Its number.
     pub holder: HolderNo,
@@ -111,6 +133,25 @@ pub struct Offer {
     pub price: Amount,
     /// Bytes it has room for.
     pub free_bytes: u64,
+    /// What it says of itself.
+    pub profile: Profile,
+}
+
+impl QuoteWishes {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a holder is what is asked for, whoever runs it.
+    fn suit(&self, offer: &Offer) -> bool {
+        let Profile { topics, region, .. } = &offer.profile;
+        let is_named = self.only.is_empty() || self.only.contains(&offer.address);
+        shares_topic(&self.topics, topics)
+            && lies_in(region.as_ref(), &self.regions)
+            && is_named
+            && !self.exclude.contains(&offer.address)
+    }
 }
 
 /// How the data would be cut.
@@ -130,7 +171,7 @@ pub fn estimate(ask: &QuoteAsk, params: &Params, offers: Vec<Offer>) -> Result<Q
         return Err(Failure::QuoteRounds { rounds: ask.rounds, limit: params.contract_rounds_max });
     }
     let shape = shape(ask, params)?;
-    let holders = cheapest(&shape, offers)?;
+    let holders = cheapest(&shape, &ask.wishes, offers)?;
     add_up(ask, params, &shape, holders).map_err(|_| Failure::QuoteTooLarge { bytes: ask.bytes })
 }
 
@@ -148,7 +189,7 @@ fn shape(ask: &QuoteAsk, params: &Params) -> Result<Shape, Failure> {
 }
 
 /// The largest class whose padding costs at most a sixteenth of the data; else the smallest.
-fn fitting_class(bytes: u64, data: u8, classes: &[u8]) -> u8 {
+pub fn fitting_class(bytes: u64, data: u8, classes: &[u8]) -> u8 {
     let fits = |&&class: &&u8| {
         let padded = (u128::from(segments(bytes, data, class)) * u128::from(data)) << class;
         padded - u128::from(bytes) <= u128::from(bytes / PADDING_PART)
@@ -160,14 +201,18 @@ fn segments(bytes: u64, data: u8, batch_log2: u8) -> u64 {
     bytes.div_ceil(u64::from(data) << batch_log2).max(1)
 }
 
-fn cheapest(shape: &Shape, mut offers: Vec<Offer>) -> Result<Vec<OfferView>, Failure> {
+fn cheapest(shape: &Shape, wishes: &QuoteWishes, mut offers: Vec<Offer>) -> Result<Vec<OfferView>, Failure> {
     let needed = usize::from(shape.data) + usize::from(shape.parity);
     let room = u128::from(shape.segments) << shape.batch_log2;
-    offers.retain(|offer| u128::from(offer.free_bytes) >= room);
+    offers.retain(|offer| u128::from(offer.free_bytes) >= room && wishes.suit(offer));
+    offers.sort_by_key(|offer| (offer.price, offer.holder));
+    if wishes.distinct_operators {
+        let mut operators = BTreeSet::new();
+        offers.retain(|offer| offer.profile.operator.clone().is_none_or(|operator| operators.insert(operator)));
+    }
     if offers.len() < needed {
         return Err(Failure::HoldersTooFew { found: offers.len(), needed });
     }
-    offers.sort_by_key(|offer| (offer.price, offer.holder));
     let mib = 1u64 << shape.batch_log2.saturating_sub(20);
     let view = |offer: &Offer| {
         let price = offer.price.checked_mul(mib).map_err(|_| Failure::QuoteTooLarge { bytes: mib << 20 })?;

@@ -38,6 +38,7 @@ impl MarketNamespace {
                     address: look.text(address),
                     price: holder.price,
                     free_bytes: holder.quota_bytes.saturating_sub(holder.used_bytes),
+                    profile: holder.profile.clone(),
                 });
             }
         }
@@ -119,6 +120,7 @@ impl MarketApiServer for MarketNamespace {
             node_addr: node.node_addr,
             children: node.children,
             peers: node.peers,
+            graph: node.graph,
         })
     }
 

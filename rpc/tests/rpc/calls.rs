@@ -5,7 +5,7 @@ use holdfast_ledger::{rows_root, verify_inclusion, verify_record};
 use holdfast_primitives::{Amount, ContractNo, Height, HolderNo, NetworkPrefix, RoundNo, SegmentNo};
 use holdfast_rpc::audit::RecordRef;
 use holdfast_rpc::chain::{BlockRef, ChainApiClient as _};
-use holdfast_rpc::market::{HolderRef, OffersAsk, QuoteAsk};
+use holdfast_rpc::market::{HolderRef, OffersAsk, QuoteAsk, QuoteWishes};
 use holdfast_rpc::round::RoundNotice;
 use holdfast_rpc::tx::TxStatus;
 use holdfast_rpc::{AddressText, PageAsk};
@@ -144,7 +144,14 @@ async fn the_market_lists_holders_and_prices_a_file_with_the_cheapest() {
     assert_eq!(batches.rows[0].raw.decode().unwrap(), records::slot(0));
     assert_eq!(client.market_batches(HOLDER, 24, None).await.unwrap().total, 0);
 
-    let ask = QuoteAsk { bytes: 3 << 20, rounds: 10, batch_log2: Some(20), data: None, parity: None };
+    let ask = QuoteAsk {
+        bytes: 3 << 20,
+        rounds: 10,
+        batch_log2: Some(20),
+        data: None,
+        parity: None,
+        wishes: QuoteWishes::default(),
+    };
     let quote = client.market_quote(ask).await.unwrap();
     // Three segments of one data and one parity batch of a MiB, at 1,000 and 1,001 grains per MiB and round.
     assert_eq!((quote.segments, quote.batches, quote.per_round), (3, 6, Amount::grains(6_003)));

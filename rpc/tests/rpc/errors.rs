@@ -5,7 +5,7 @@ use holdfast_primitives::{Amount, BlockHash, ContractNo, Height, HolderNo, Netwo
 use holdfast_rpc::audit::{AUDIT_SLOTS_MAX, RecordRef};
 use holdfast_rpc::chain::BlockRef;
 use holdfast_rpc::error::{CODES, ErrorCode, STANDARD};
-use holdfast_rpc::market::{HolderRef, QuoteAsk};
+use holdfast_rpc::market::{HolderRef, QuoteAsk, QuoteWishes};
 use holdfast_rpc::{AddressText, PageAsk, RpcError, error};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -65,7 +65,14 @@ async fn what_is_not_there_is_named() {
 #[tokio::test]
 async fn what_is_asked_wrongly_is_refused_with_a_way_out() {
     let Served { client, server: _server, .. } = served().await;
-    let ask = |bytes, rounds| QuoteAsk { bytes, rounds, batch_log2: None, data: None, parity: None };
+    let ask = |bytes, rounds| QuoteAsk {
+        bytes,
+        rounds,
+        batch_log2: None,
+        data: None,
+        parity: None,
+        wishes: QuoteWishes::default(),
+    };
     let holder = HolderRef::Number(HolderNo::new(0));
     let elsewhere = AddressText::new(records::owner().address(), NetworkPrefix::Mainnet);
     is(client.account_get(elsewhere).await, error::WRONG_NETWORK);

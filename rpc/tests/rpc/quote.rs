@@ -2,11 +2,11 @@
 
 use crate::common::records;
 use holdfast_ledger::statement::{FootprintHop, QuoteTerms, Receipt, path_digest};
-use holdfast_ledger::{NewBatch, NewSegment, Params, Placement, Register, Tx, TxBody};
+use holdfast_ledger::{NewBatch, NewSegment, Params, Placement, Profile, Register, Tx, TxBody};
 use holdfast_primitives::{Amount, Bounded, Height, HolderNo, NetworkPrefix, RequestId, SecretKey, Signature};
 use holdfast_rpc::AddressText;
 use holdfast_rpc::error::Failure;
-use holdfast_rpc::market::{Offer, QuoteAsk, QuoteView, estimate};
+use holdfast_rpc::market::{Offer, QuoteAsk, QuoteView, QuoteWishes, estimate};
 use proptest::prelude::*;
 
 fn params() -> Params {
@@ -19,6 +19,7 @@ fn offers(prices_and_room: &[(u64, u64)]) -> Vec<Offer> {
         address: AddressText::new(records::holder(number).address(), NetworkPrefix::Devnet),
         price: Amount::grains(*price),
         free_bytes: *room,
+        profile: Profile::default(),
     };
     (0..).zip(prices_and_room).map(offer).collect()
 }
@@ -44,7 +45,7 @@ proptest! {
         parity in 0u8..4,
         class in prop_oneof![Just(20u8), Just(24)],
     ) {
-        let ask = QuoteAsk { bytes, rounds, batch_log2: Some(class), data: Some(data), parity: Some(parity) };
+        let ask = QuoteAsk { bytes, rounds, batch_log2: Some(class), data: Some(data), parity: Some(parity), wishes: QuoteWishes::default() };
         let mut segments = 1;
         while segments * (u64::from(data) << class) < bytes {
             segments += 1;
@@ -71,13 +72,13 @@ proptest! {
         bytes in any::<u64>(), rounds in any::<u32>(), class in any::<Option<u8>>(), data in any::<Option<u8>>(),
         parity in any::<Option<u8>>(), price in any::<u64>(),
     ) {
-        let ask = QuoteAsk { bytes, rounds, batch_log2: class, data, parity };
+        let ask = QuoteAsk { bytes, rounds, batch_log2: class, data, parity, wishes: QuoteWishes::default() };
         let _ = estimate(&ask, &params(), offers(&[(price, u64::MAX); 8]));
     }
 
     #[test]
     fn the_chosen_batch_wastes_little_unless_it_is_the_smallest(bytes in 1u64..(1 << 34)) {
-        let ask = QuoteAsk { bytes, rounds: 1, batch_log2: None, data: Some(2), parity: Some(0) };
+        let ask = QuoteAsk { bytes, rounds: 1, batch_log2: None, data: Some(2), parity: Some(0), wishes: QuoteWishes::default() };
         let quote: QuoteView = estimate(&ask, &params(), offers(&[(1, u64::MAX); 2])).unwrap();
         let padding = ((quote.segments * 2) << quote.batch_log2) - bytes;
         prop_assert!(quote.batch_log2 == 20 || padding <= bytes / 16);
@@ -95,6 +96,7 @@ fn the_fee_in_a_quote_covers_the_registration_to_the_byte() {
         batch_log2: Some(20),
         data: Some(data),
         parity: Some(parity),
+        wishes: QuoteWishes::default(),
     };
     let quote = estimate(&ask, &params(), offers(&[(1, u64::MAX); 4])).unwrap();
     let signed = registration(data, parity, segments).sign(&records::owner(), &records::genesis().chain_id());
@@ -105,7 +107,14 @@ fn the_fee_in_a_quote_covers_the_registration_to_the_byte() {
 fn a_price_per_gib_and_30_days_is_what_it_says() {
     // One GiB for 30 days in rounds of a minute, on one holder at 3 grains per MiB and round.
     let rounds = 30 * 24 * 60;
-    let ask = QuoteAsk { bytes: 1 << 30, rounds, batch_log2: None, data: Some(1), parity: Some(0) };
+    let ask = QuoteAsk {
+        bytes: 1 << 30,
+        rounds,
+        batch_log2: None,
+        data: Some(1),
+        parity: Some(0),
+        wishes: QuoteWishes::default(),
+    };
     let params = Params { contract_rounds_max: rounds, ..params() };
     let quote = estimate(&ask, &params, offers(&[(3, u64::MAX)])).unwrap();
     assert_eq!(quote.per_gib_30_days.get(), 3 * 1_024 * u64::from(rounds));
@@ -148,4 +157,37 @@ fn placement(number: u32) -> Placement {
         footprint: Bounded::new(vec![hop; 4]).unwrap(),
         receipt: Receipt { expires: Height::new(9), signature: Signature::new([0; 64]) },
     }
+}
+
+#[test]
+fn a_quote_counts_only_holders_that_are_what_the_owner_wishes_for() {
+    let tag = |text: &str| text.parse().unwrap();
+    let mut market = offers(&[(1, u64::MAX), (2, u64::MAX), (3, u64::MAX), (4, u64::MAX), (5, u64::MAX)]);
+    for (offer, (region, operator, topic)) in market.iter_mut().zip([
+        ("eu", "ann", None),
+        ("eu", "ann", None),
+        ("us", "bob", None),
+        ("eu", "cy", Some("maps")),
+        ("eu", "di", None),
+    ]) {
+        let topics = topic.map(tag).into_iter().collect();
+        let topics = Bounded::new(topics).unwrap();
+        offer.profile =
+            Profile { region: Some(tag(region)), operator: Some(tag(operator)), topics, ..Profile::default() };
+    }
+    let quoted = |wishes: QuoteWishes, holders: u8| {
+        let ask = QuoteAsk { bytes: 1, rounds: 1, batch_log2: Some(20), data: Some(holders), parity: Some(0), wishes };
+        estimate(&ask, &params(), market.clone())
+            .map(|quote| quote.holders.iter().map(|holder| holder.holder.get()).collect::<Vec<_>>())
+    };
+    let wishes = QuoteWishes::default;
+    assert_eq!(quoted(wishes(), 4).unwrap(), [0, 1, 2, 4], "data without a topic");
+    assert_eq!(quoted(QuoteWishes { topics: vec![tag("maps")], ..wishes() }, 1).unwrap(), [3]);
+    assert_eq!(quoted(QuoteWishes { regions: vec![tag("us")], ..wishes() }, 1).unwrap(), [2]);
+    assert_eq!(quoted(QuoteWishes { distinct_operators: true, ..wishes() }, 3).unwrap(), [0, 2, 4]);
+    let named = vec![market[1].address, market[4].address];
+    assert_eq!(quoted(QuoteWishes { only: named.clone(), ..wishes() }, 2).unwrap(), [1, 4]);
+    assert_eq!(quoted(QuoteWishes { exclude: named, ..wishes() }, 2).unwrap(), [0, 2]);
+    let too_few = quoted(QuoteWishes { topics: vec![tag("maps")], ..wishes() }, 2);
+    assert!(matches!(too_few, Err(Failure::HoldersTooFew { found: 1, needed: 2 })), "{too_few:?}");
 }

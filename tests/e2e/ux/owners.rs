@@ -18,7 +18,9 @@ fn a_quote_names_everything_and_a_file_shows_its_pieces() {
     assert_eq!(grains(&quote["balance_after"]), grains(&quote["balance"]) - grains(&quote["total"]));
     assert!(quote["paid_until_ms"].as_u64().unwrap() > 3_600_000 && grains(&quote["per_gib_30_days"]) > 0);
 
-    let stored = alice.ask(&["put", path, "--for", "1h", "--yes"]);
+    let stored = alice.ask(&["put", path, "--for", "1h", "--yes", "--max-hops", "1"]);
+    let keepers = stored["holders"].as_array().unwrap();
+    assert!(keepers.len() == 6 && keepers.iter().all(|keeper| keeper["path"].as_array().unwrap().len() == 1));
     let listed = alice.ask(&["ls", "--pieces", "file"])[0].clone();
     let (until, promised) = (listed["paid_until_ms"].as_u64().unwrap(), stored["paid_until_ms"].as_u64().unwrap());
     assert!(until.abs_diff(promised) <= 4 * 4_000, "within rounds of the promise: {until} {promised}");

@@ -382,6 +382,7 @@ impl Backend for Teller {
             node_addr: String::new(),
             children: 0,
             peers: 0,
+            graph: holdfast_rpc::GraphInfo::default(),
             synced: true,
             version: String::new(),
         }

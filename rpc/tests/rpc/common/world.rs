@@ -243,6 +243,7 @@ impl Backend for World {
             node_addr: "holdfast-node:0909@127.0.0.1:4001".into(),
             children: 2,
             peers: 1,
+            graph: holdfast_rpc::GraphInfo::default(),
             synced: true,
             version: "0.1.0".into(),
         }
