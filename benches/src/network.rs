@@ -1,5 +1,5 @@
 //! What travels between an owner and a holder: our range protocol against bare QUIC, directly and through a relay, and how
-//! soon the first kilobyte comes. Everything is in this process and on loopback, so a figure is the CPU time of both ends
+//! soon the first kilobyte comes; and how long an owner waits for offers. Everything is in this process and on loopback, so a figure is the CPU time of both ends
 //! (and of the relay, where there is one).
 //!
 //! Bare QUIC is a stream, or as many as our transfer uses, between the same endpoints with the same settings; what comes is
@@ -8,6 +8,7 @@
 
 mod ends;
 mod latency;
+mod lookup;
 mod rates;
 mod shelf;
 
@@ -18,5 +19,6 @@ use tokio::runtime::Runtime;
 pub fn run(report: &Report) -> Result<()> {
     let runtime = Runtime::new()?;
     rates::run(report, &runtime)?;
-    latency::run(report, &runtime)
+    latency::run(report, &runtime)?;
+    lookup::run(report)
 }
