@@ -5,9 +5,13 @@
 //! Bare QUIC is a stream, or as many as our transfer uses, between the same endpoints with the same settings; what comes is
 //! counted and dropped. Ours verifies every leaf besides, so it is compared with bare streams whose receiver makes the
 //! batch's tree of what comes, too. The holder keeps what it is sent in memory: disks are not what is measured.
+//!
+//! Then how long an owner waits for offers in a graph of heavy nodes, and what a heavy node's idle children cost it.
 
+pub mod children;
 mod ends;
 mod latency;
+mod lookup;
 mod rates;
 mod shelf;
 
@@ -18,5 +22,7 @@ use tokio::runtime::Runtime;
 pub fn run(report: &Report) -> Result<()> {
     let runtime = Runtime::new()?;
     rates::run(report, &runtime)?;
-    latency::run(report, &runtime)
+    latency::run(report, &runtime)?;
+    lookup::run(report)?;
+    children::run(report)
 }
