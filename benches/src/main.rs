@@ -4,7 +4,6 @@
 
 mod bare;
 mod child;
-mod children;
 mod clock;
 mod files;
 mod grown;
@@ -39,14 +38,13 @@ const BENCHES: &[(&str, Bench)] = &[
     ("network", network::run),
     ("transfers", transfers::run),
     ("withholding", withholding::run),
-    ("children", children::run),
 ];
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [bare::SERVE_BARE] => bare::serve(),
-        [children::CHILDREN, ref words @ ..] => children::serve(words),
+        [network::children::CHILDREN, ref words @ ..] => network::children::serve(words),
         [memory::COLD_START, folder] => Ok(std::io::stdout().write_all(memory::cold_start(folder)?.as_bytes())?),
         _ => measure(words),
     }

@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use holdfast_network::Endpoint;
 use holdfast_network::control::{
     ControlClient, ControlClientConfig, ControlConfig, ControlServer, ParentStatus, Reach, keep_online,
 };
@@ -11,7 +12,6 @@ use holdfast_network::memory::MemoryNetwork;
 use holdfast_network::parents::{BondStanding, HeavyNode};
 use holdfast_network::transfer::{Resuming, RetryPolicy, TransferClientConfig, TransferConfig, TransferServer};
 use holdfast_network::wire::{Access, Direction, HolderOffer, RefusalCode, Role, Signed, Ticket};
-use holdfast_network::{Endpoint, Protocol};
 use holdfast_primitives::{Address, RequestId, TimeMs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -349,11 +349,12 @@ async fn one_network_address_cannot_take_all_places() {
         let mut seed = [202; 32];
         seed[..2].copy_from_slice(&number.to_le_bytes());
         let key = holdfast_primitives::SecretKey::from_seed(seed);
-        let endpoint = stage.network.endpoint_at(key.address(), crowd);
-        inside
-            .extend(endpoint.connect(&bare(1), Protocol::Control).await.ok().map(|connection| (connection, endpoint)));
+        let endpoint = Arc::new(stage.network.endpoint_at(key.address(), crowd));
+        let reach = Reach::new(endpoint, CHAIN, stage.clock.clone(), Role::Owner);
+        inside.extend(reach.connect(&bare(1)).await.ok().map(|session| (session, reach)));
     }
     assert_eq!(inside.len(), holdfast_network::serve::ServeLimits::default().per_ip_max);
+    assert_eq!(stage.servers[0].children(), inside.len());
     let mut child = stage.child_that_knows(HOLDER, heavies(BondStanding::Good)[..1].to_vec());
     child.parent(|_| true).await;
 }

@@ -62,11 +62,6 @@ fn finish(child: Child, what: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn has_files(folder: &Path) -> bool {
-    std::fs::read_dir(folder)
-        .is_ok_and(|mut files| files.any(|file| file.unwrap().metadata().unwrap().len() >= 1 << 20))
-}
-
 #[test]
 fn holders_and_owner_outlive_their_heavy_node_with_what_was_under_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -84,12 +79,11 @@ fn holders_and_owner_outlive_their_heavy_node_with_what_was_under_way() {
     // An upload that waits for one holder, and a reading, are under way when the parent of all of them dies.
     let (new, new_bytes) = (folder.path().join("new"), noise(48_000_000, 6));
     std::fs::write(&new, &new_bytes).unwrap();
-    let stored_before = std::fs::read_dir(folder.path().join("network/holder-0/vault")).unwrap().count();
+    let batches = folder.path().join("network/holder-0/vault/batches");
+    let files = || std::fs::read_dir(&batches).unwrap().count();
+    let before = files();
     let put = begin(&owner, &["put", new.to_str().unwrap(), "--yes"]);
-    wait_closely("the upload has begun", || {
-        let vault = folder.path().join("network/holder-0/vault");
-        (has_files(&vault) && std::fs::read_dir(vault).unwrap().count() > stored_before).then_some(())
-    });
+    wait_closely("the upload has begun", || (files() > before).then_some(()));
     signal(holders[5].pid(), "STOP");
     network.kill(&[0]);
     let moved = wait_for("the others have moved", || {
