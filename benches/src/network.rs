@@ -8,6 +8,7 @@
 
 mod ends;
 mod latency;
+mod lookup;
 mod rates;
 mod shelf;
 
@@ -18,5 +19,6 @@ use tokio::runtime::Runtime;
 pub fn run(report: &Report) -> Result<()> {
     let runtime = Runtime::new()?;
     rates::run(report, &runtime)?;
-    latency::run(report, &runtime)
+    latency::run(report, &runtime)?;
+    lookup::run(report)
 }
