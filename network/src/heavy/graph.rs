@@ -117,6 +117,11 @@ impl Graph {
         others
     }
 
+    /// Changes whenever neighbours say something new of who is online.
+    pub(crate) fn hearsay_revision(&self) -> u64 {
+        lock(&self.hearsay).revision()
+    }
+
     /// What to tell a neighbour of who is online; `own` are this node's holders.
     pub(crate) fn online(&self, neighbour: &Address, own: Vec<Address>) -> BTreeMap<Address, u8> {
         lock(&self.hearsay).for_neighbour(neighbour, own.into_iter())

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Hearsay {
     told: BTreeMap<u64, Told>,
+    /// Changes with everything that is heard, so that nothing is put together anew for nothing.
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -26,12 +28,20 @@ impl Hearsay {
     pub(super) fn hear(&mut self, seat: u64, by: Address, online: &[(Address, u8)]) {
         let within =
             |(holder, hops): &(Address, u8)| Some((*holder, hops.checked_add(1).filter(|hops| is_near(*hops))?));
+        self.revision += 1;
         self.told.insert(seat, Told { by, holders: online.iter().filter_map(within).collect() });
     }
 
     /// A neighbour has gone.
     pub(super) fn forget(&mut self, seat: u64) {
-        self.told.remove(&seat);
+        if self.told.remove(&seat).is_some() {
+            self.revision += 1;
+        }
+    }
+
+    /// Changes whenever something new is heard.
+    pub(super) const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Whether somebody says that a holder is online.

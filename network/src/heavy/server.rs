@@ -200,23 +200,33 @@ impl<P: ControlPolicy> HeavyServer<P> {
 
     /// Tells a neighbour who is online here and beyond, whenever that has changed.
     async fn tell(&self, send: &mut SendHalf, neighbour: Address, side: Side) -> Ended {
+        let mut basis = None;
         let mut told = None;
         loop {
-            let own = self.control.online();
-            let online: Vec<_> = self.control.graph.online(&neighbour, own).into_iter().take(ONLINE_MAX).collect();
-            if told.as_ref() != Some(&online) {
-                let message = Bounded::new(online.clone()).expect("the list was cut to its limit");
-                let stall = self.control.config.stall;
-                let written = match side {
-                    Side::Dialler => write_frame(send, &ToNeighbour::Online(message), stall).await,
-                    Side::Called => write_frame(send, &FromNeighbour::Online(message), stall).await,
-                };
-                if let Err(error) = written {
-                    return error.into();
+            let mut own = self.control.online();
+            own.sort_unstable();
+            let now = Some((own, self.control.graph.hearsay_revision()));
+            if now != basis {
+                let own = now.iter().flat_map(|(own, _)| own).copied().collect();
+                let online: Vec<_> = self.control.graph.online(&neighbour, own).into_iter().take(ONLINE_MAX).collect();
+                if told.as_ref() != Some(&online) {
+                    if let Err(error) = self.announce(send, online.clone(), side).await {
+                        return error.into();
+                    }
+                    told = Some(online);
                 }
-                told = Some(online);
+                basis = now;
             }
             tokio::time::sleep(ANNOUNCE_PAUSE).await;
+        }
+    }
+
+    async fn announce(&self, send: &mut SendHalf, online: Vec<(Address, u8)>, side: Side) -> Result<(), FrameError> {
+        let message = Bounded::new(online).expect("the list was cut to its limit");
+        let stall = self.control.config.stall;
+        match side {
+            Side::Dialler => write_frame(send, &ToNeighbour::Online(message), stall).await,
+            Side::Called => write_frame(send, &FromNeighbour::Online(message), stall).await,
         }
     }
 

@@ -148,14 +148,14 @@ async fn the_market_lists_holders_and_prices_a_file_with_the_cheapest() {
         bytes: 3 << 20,
         rounds: 10,
         batch_log2: Some(20),
-        data: None,
-        parity: None,
+        data: Some(1),
+        parity: Some(0),
         wishes: QuoteWishes::default(),
     };
     let quote = client.market_quote(ask).await.unwrap();
-    // Three segments of one data and one parity batch of a MiB, at 1,000 and 1,001 grains per MiB and round.
-    assert_eq!((quote.segments, quote.batches, quote.per_round), (3, 6, Amount::grains(6_003)));
-    assert_eq!(quote.storage, Amount::grains(60_030));
+    // Three segments of one batch of a MiB, at 1,000 grains per MiB and round. The other holder keeps films and photos.
+    assert_eq!((quote.segments, quote.batches, quote.per_round), (3, 3, Amount::grains(3_000)));
+    assert_eq!(quote.storage, Amount::grains(30_000));
     assert_eq!(quote.total, quote.storage.checked_add(quote.tx_fee).unwrap());
     assert_eq!(client.market_params().await.unwrap().relay_fee_bps, 150);
     assert!(client.market_node().await.unwrap().node_addr.starts_with("holdfast-node:"));

@@ -61,7 +61,7 @@ frozen! {
     market_holder: "market_holder" [1];
     market_batches: "market_batches" [1, 20];
     market_node: "market_node" [];
-    market_quote: "market_quote" [{ "bytes": 5_000_000, "rounds": 100 }];
+    market_quote: "market_quote" [{ "bytes": 5_000_000, "rounds": 100, "data": 1, "parity": 0 }];
     stake_set: "stake_set" [];
     stake_validators: "stake_validators" [];
     stake_validator: "stake_validator" [(crate::common::records::validator().address().to_text(holdfast_primitives::NetworkPrefix::Devnet))];
