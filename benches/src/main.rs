@@ -40,7 +40,6 @@ const BENCHES: &[(&str, Bench)] = &[
     ("transfers", transfers::run),
     ("withholding", withholding::run),
     ("children", children::run),
-    ("network", network::run),
 ];
 
 fn main() -> Result<()> {

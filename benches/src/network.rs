@@ -5,9 +5,12 @@
 //! Bare QUIC is a stream, or as many as our transfer uses, between the same endpoints with the same settings; what comes is
 //! counted and dropped. Ours verifies every leaf besides, so it is compared with bare streams whose receiver makes the
 //! batch's tree of what comes, too. The holder keeps what it is sent in memory: disks are not what is measured.
+//!
+//! And how long an owner waits for offers among few and among many heavy nodes.
 
 mod ends;
 mod latency;
+mod lookup;
 mod rates;
 mod shelf;
 
@@ -18,5 +21,6 @@ use tokio::runtime::Runtime;
 pub fn run(report: &Report) -> Result<()> {
     let runtime = Runtime::new()?;
     rates::run(report, &runtime)?;
-    latency::run(report, &runtime)
+    latency::run(report, &runtime)?;
+    lookup::run(report)
 }
