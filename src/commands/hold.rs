@@ -9,13 +9,14 @@ use crate::commands::heavy::{stdin_closed, terminated};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::bytes;
-use crate::services::holder::{HoldOptions, run as start};
+use crate::services::holder::{HoldOptions, remembered, run as start};
 use crate::services::logging;
 use clap::{Args, Subcommand};
 use holdfast_holder::HolderNews;
 use holdfast_node::load_or_create_identity;
 use holdfast_primitives::Amount;
 use holdfast_rpc::market::ProfileView;
+use holdfast_wallet::urls_of;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -93,6 +94,8 @@ async fn hold(context: &Context, args: HoldArgs) -> Outcome {
     let dir = args.dir.ok_or_else(|| Failure::usage("say where batches go with --dir DIR"))?;
     let key = load_or_create_identity(&dir.join("keys/identity.key")).map_err(Failure::other)?;
     let rpc = context.rpc()?;
+    // The heavy node that the operator once named may be gone for good.
+    rpc.learn(&urls_of(&remembered(&dir).read()));
     let prefix = rpc.chain_status().await?.network;
     let pricing = rpc.market_params().await?;
     let profile = args.profile.profile(pricing.round_ms, pricing.contract_rounds_max)?;

@@ -12,7 +12,7 @@ use holdfast_rpc::RpcClient;
 use holdfast_store::VaultError;
 use holdfast_wallet::{RememberedHeavies, urls_of};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The word for machines of a holder that was told to leave and holds nothing any more.
@@ -42,7 +42,7 @@ pub struct HoldOptions {
 /// Starts a holder whose first parent is the node that `rpc` asks, or one that it remembers; returns the price that the
 /// ledger can express.
 pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, Price), Failure> {
-    let remembered = RememberedHeavies::at(options.dir.join("heavies.json"), None);
+    let remembered = remembered(&options.dir);
     let mut parents = remembered.read();
     rpc.learn(&urls_of(&parents));
     let genesis: Genesis = rpc.chain_genesis().await?.raw.decode().map_err(Failure::other)?;
@@ -64,6 +64,11 @@ pub async fn run(rpc: RpcClient, options: HoldOptions) -> Result<(HolderHandle, 
         bind: options.bind,
     };
     Ok((start(config, ledger).await.map_err(explain)?, price))
+}
+
+/// Heavy nodes that the holder in `dir` knows from before.
+pub fn remembered(dir: &Path) -> RememberedHeavies {
+    RememberedHeavies::at(dir.join("heavies.json"), None)
 }
 
 fn explain(error: HolderError) -> Failure {
