@@ -40,6 +40,7 @@ pub struct TransferHello {
 }
 
 /// By what right a client comes.
+#[allow(clippy::large_enum_variant, reason = "there is one in a session, and it travels in a box")]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Access {
     /// To store what the holder quoted for.
