@@ -61,6 +61,43 @@ pub struct RelayServer {
     supervisor: JoinHandle<()>,
 }
 
+/// What a relay has carried since it started, and for how many it does now. The library underneath counts all clients
+/// together, so what one identity sent is not known; what one may send a second is limited
+/// ([`RelayServerConfig::client_bytes_per_second`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayFigures {
+    /// Clients connected now.
+    pub clients: u64,
+    /// Bytes of packets taken in from clients.
+    pub received_bytes: u64,
+    /// Bytes of packets handed to clients.
+    pub sent_bytes: u64,
+    /// Bytes that had to wait because their client sent more than it may.
+    pub slowed_bytes: u64,
+    /// Packets for somebody who is not connected.
+    pub dropped_packets: u64,
+}
+
+/// Reads the figures of a [`RelayServer`], for whoever shows them.
+#[derive(Clone)]
+pub struct RelayMeter {
+    metrics: Arc<Metrics>,
+    admission: Arc<Admission>,
+}
+
+impl RelayMeter {
+    /// As of now.
+    pub fn figures(&self) -> RelayFigures {
+        RelayFigures {
+            clients: self.admission.clients() as u64,
+            received_bytes: self.metrics.bytes_recv.get(),
+            sent_bytes: self.metrics.bytes_sent.get(),
+            slowed_bytes: self.metrics.bytes_rx_ratelimited_total.get(),
+            dropped_packets: self.metrics.send_packets_dropped.get(),
+        }
+    }
+}
+
 /// The relay could not be started.
 #[derive(Debug, Error)]
 #[error("cannot listen on {bind}: {source}")]
@@ -118,14 +155,9 @@ impl RelayServer {
         &self.url
     }
 
-    /// Bytes of packets taken in from clients so far.
-    pub fn relayed_bytes(&self) -> u64 {
-        self.metrics.bytes_recv.get()
-    }
-
-    /// Clients connected now.
-    pub fn clients(&self) -> usize {
-        self.admission.clients()
+    /// What it carries.
+    pub fn meter(&self) -> RelayMeter {
+        RelayMeter { metrics: Arc::clone(&self.metrics), admission: Arc::clone(&self.admission) }
     }
 
     /// Stops, and disconnects everybody.

@@ -18,12 +18,13 @@ use holdfast_network::heavies::{is_usable, usable_url};
 use holdfast_network::heavy::{GraphFigures, HeavyServer};
 use holdfast_network::join::{JoinLimits, JoinServer};
 use holdfast_network::quic::{QuicConfig, QuicEndpoint};
-use holdfast_network::relay::{RelayError, RelayServer, RelayServerConfig};
+use holdfast_network::relay::{RelayError, RelayMeter, RelayServer, RelayServerConfig};
 use holdfast_network::serve::{Handler, ServeLimits, serve};
 use holdfast_network::{Endpoint, NodeAddr, Protocol, TransportError};
 use holdfast_primitives::{Address, Height, TxId};
 use holdfast_store::{ChainDb, StoreError};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
@@ -71,6 +72,8 @@ pub struct HeavyLimits {
     pub connections: ServeLimits,
     /// Children, and what one of them may ask for.
     pub children: ControlConfig,
+    /// Bytes per second that one light node may send through the relay; as many as it likes, if none.
+    pub relay_client_bytes_per_second: Option<NonZeroU32>,
 }
 
 /// Why a heavy node did not start, or stopped.
@@ -161,6 +164,7 @@ pub struct HeavyHandle {
     gossip: Arc<Gossip<GossipPool>>,
     graph: Arc<HeavyServer<LedgerPolicy>>,
     endpoint: Arc<QuicEndpoint>,
+    relay: Option<RelayMeter>,
     consensus: Vec<String>,
     named: Vec<NodeAddr>,
     rpc_url: watch::Sender<Option<String>>,
@@ -175,7 +179,11 @@ impl HeavyNode {
         let guests = Arc::new(RelayGuests::new(config.genesis.clone(), config.peers.iter().map(|peer| peer.id)));
         let relay = match config.relay {
             Some(bind) => {
-                let relay = RelayServerConfig { public_url: config.relay_url.clone(), ..RelayServerConfig::new(bind) };
+                let relay = RelayServerConfig {
+                    public_url: config.relay_url.clone(),
+                    client_bytes_per_second: config.limits.relay_client_bytes_per_second,
+                    ..RelayServerConfig::new(bind)
+                };
                 Some(RelayServer::start(relay, Arc::clone(&guests) as _).await?)
             }
             None => None,
@@ -243,6 +251,7 @@ impl HeavyNode {
             gossip: Arc::clone(&self.gossip),
             graph: Arc::clone(&self.graph),
             endpoint: Arc::clone(&self.endpoint),
+            relay: self.relay.as_ref().map(RelayServer::meter),
             consensus: self.engine.listening().to_vec(),
             named: self.named.clone(),
             rpc_url: self.rpc_url.clone(),
@@ -331,7 +340,8 @@ impl HeavyHandle {
 
     /// Counters of the node and of its consensus, in the OpenMetrics text format.
     pub fn metrics(&self) -> String {
-        let node = self.core.metrics().text(self.core.mempool_size().0, self.control.children(), self.graph.figures());
+        let (graph, relay) = (self.graph.figures(), self.relay.as_ref().map(RelayMeter::figures).unwrap_or_default());
+        let node = self.core.metrics().text(self.core.mempool_size().0, self.control.children(), graph, relay);
         // The mark of the end stands behind both.
         format!("{}{}", node.trim_end_matches("# EOF\n"), holdfast_consensus::metrics_text())
     }

@@ -2,6 +2,7 @@
 
 use holdfast_ledger::{Event, FullBlock};
 use holdfast_network::heavy::GraphFigures;
+use holdfast_network::relay::RelayFigures;
 use holdfast_primitives::Height;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -28,6 +29,11 @@ pub struct NodeMetrics {
     lookups_unanswered: Gauge,
     lookups_repeated: Gauge,
     lookups_refused: Gauge,
+    relay_clients: Gauge,
+    relay_dropped: Gauge,
+    relay_received: Counter,
+    relay_sent: Counter,
+    relay_slowed: Counter,
 }
 
 impl NodeMetrics {
@@ -53,6 +59,14 @@ impl NodeMetrics {
             Unit::Bytes,
             block_bytes.clone(),
         );
+        let mut bytes = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
+            counter
+        };
+        let relay_received = bytes("relay_received", "Bytes that light nodes gave the relay to pass on");
+        let relay_sent = bytes("relay_sent", "Bytes that the relay passed on");
+        let relay_slowed = bytes("relay_slowed", "Bytes that had to wait because one light node sent more than it may");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -67,6 +81,8 @@ impl NodeMetrics {
         let lookups_unanswered = gauge("lookups_unanswered", "Those of them to which no answer came");
         let lookups_repeated = gauge("lookups_repeated", "Requests that had come by before, since the start");
         let lookups_refused = gauge("lookups_refused", "Requests of neighbours that were refused since the start");
+        let relay_clients = gauge("relay_clients", "Light nodes connected to the relay");
+        let relay_dropped = gauge("relay_dropped_packets", "Packets for somebody who was not connected to the relay");
         Self {
             registry,
             height,
@@ -86,11 +102,16 @@ impl NodeMetrics {
             lookups_unanswered,
             lookups_repeated,
             lookups_refused,
+            relay_clients,
+            relay_dropped,
+            relay_received,
+            relay_sent,
+            relay_slowed,
         }
     }
 
     /// All figures as text; those that change without a block are given.
-    pub fn text(&self, mempool: usize, children: usize, graph: GraphFigures) -> String {
+    pub fn text(&self, mempool: usize, children: usize, graph: GraphFigures, relay: RelayFigures) -> String {
         let GraphFigures { neighbours, served, forwarded, unanswered, repeated, refused } = graph;
         let (mempool, children, neighbours) = (mempool as u64, children as u64, neighbours as u64);
         for (gauge, figure) in [
@@ -102,8 +123,18 @@ impl NodeMetrics {
             (&self.lookups_unanswered, unanswered),
             (&self.lookups_repeated, repeated),
             (&self.lookups_refused, refused),
+            (&self.relay_clients, relay.clients),
+            (&self.relay_dropped, relay.dropped_packets),
         ] {
             gauge.set(i64::try_from(figure).unwrap_or(i64::MAX));
+        }
+        for (counter, figure) in [
+            (&self.relay_received, relay.received_bytes),
+            (&self.relay_sent, relay.sent_bytes),
+            (&self.relay_slowed, relay.slowed_bytes),
+        ] {
+            // Counted elsewhere; here it only catches up.
+            counter.inc_by(figure.saturating_sub(counter.get()));
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("metrics encode into memory");

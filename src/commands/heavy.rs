@@ -49,6 +49,9 @@ pub struct HeavyArgs {
     /// Under which URL light nodes reach the relay
     #[arg(long, value_name = "URL")]
     relay_url: Option<String>,
+    /// What one light node may send through the relay a second, for example 8MiB; by default as much as it likes
+    #[arg(long, value_name = "SIZE")]
+    relay_client_rate: Option<bytesize::ByteSize>,
     /// Where consensus listens, as a multiaddr
     #[arg(long, value_name = "MULTIADDR", default_value = "/ip4/127.0.0.1/tcp/0")]
     consensus_listen: String,
@@ -134,6 +137,10 @@ pub async fn run(context: &Context, args: HeavyArgs) -> Outcome {
                 placements_per_minute: args.placements_per_minute,
                 ..ControlConfig::default()
             },
+            // What no number of 32 bits holds is no limit on a relay's line.
+            relay_client_bytes_per_second: args
+                .relay_client_rate
+                .and_then(|rate| NonZeroU32::new(u32::try_from(rate.as_u64()).ok()?)),
         },
     };
     if let Some(file) = &args.peers_file {

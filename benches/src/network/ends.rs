@@ -95,7 +95,7 @@ impl Ends {
             holder_addr: self.holder.addr(),
             request: RequestId::new([5; 16]),
             direction: Direction::Write,
-            bytes_max: u64::MAX,
+            bytes_max: 1 << 40,
             expires: TimeMs::new(u64::MAX),
         };
         self.session(Access::Write { ticket: Signed::new(ticket, &key(3), &CHAIN) }).await

@@ -8,25 +8,41 @@ use holdfast_network::wire::{Capability, GroupSet, Refusal, RefusalCode};
 use holdfast_por::BatchMeta;
 use holdfast_primitives::limits::LEAF_BYTES;
 use holdfast_primitives::{Address, ChainId, Height, RequestId};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What it serves, and what it was sent.
 pub struct Shelf {
     chain: ChainId,
     served: MemoryBatch,
-    taken: Mutex<Vec<(u32, Bytes)>>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    leaves: usize,
+    /// What came, in the order in which it came, while it is kept.
+    kept: Option<Vec<(u32, Bytes)>>,
 }
 
 impl Shelf {
-    pub const fn new(chain: ChainId, served: MemoryBatch) -> Self {
-        Self { chain, served, taken: Mutex::new(Vec::new()) }
+    pub fn new(chain: ChainId, served: MemoryBatch) -> Self {
+        Self { chain, served, taken: Mutex::default() }
     }
 
-    /// What was sent since this was asked last, in order.
-    pub fn take(&self) -> Vec<(u32, Bytes)> {
-        let mut taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
-        taken.sort_by_key(|(first_leaf, _)| *first_leaf);
-        taken
+    /// Keeps what is sent from now on, to be compared.
+    pub fn keep(&self) {
+        self.lock().kept = Some(Vec::new());
+    }
+
+    /// How many bytes were sent since this was asked last, and what, in order, if it was kept. From now on nothing is.
+    pub fn take(&self) -> (usize, Option<Vec<(u32, Bytes)>>) {
+        let Taken { leaves, mut kept } = std::mem::take(&mut *self.lock());
+        kept.iter_mut().for_each(|kept| kept.sort_by_key(|(first_leaf, _)| *first_leaf));
+        (leaves * LEAF_BYTES, kept)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,7 +61,9 @@ impl BatchService for Shelf {
     }
 
     async fn put(&self, _owner: Address, _meta: BatchMeta, first_leaf: u32, leaves: Bytes) -> Result<(), Refusal> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push((first_leaf, leaves));
+        let mut taken = self.lock();
+        taken.leaves += leaves.len() / LEAF_BYTES;
+        taken.kept.iter_mut().for_each(|kept| kept.push((first_leaf, leaves.clone())));
         Ok(())
     }
 

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Bytes that a ticket may be for, at most: as many of the largest batches as a placement may ask of one holder
+/// (`PlacementRequest::batches_per_holder` is 16 bits).
+const TICKET_BYTES_MAX: u64 = (u16::MAX as u64 + 1) << 28;
 /// Placements whose bytes are counted, at most.
 const COUNTED_MAX: usize = 65_536;
 
@@ -29,6 +32,10 @@ impl<S: BatchService> Gate<'_, S> {
         }
         if said.direction != direction {
             return Err(Refusal::new(RefusalCode::WrongDirection, format!("a ticket to {:?}", said.direction)));
+        }
+        if said.bytes_max > TICKET_BYTES_MAX {
+            let words = format!("a ticket for {} bytes, at most {TICKET_BYTES_MAX} are possible", said.bytes_max);
+            return Err(Refusal::new(RefusalCode::TicketTooLarge, words));
         }
         if said.expires <= self.now {
             return Err(Refusal::new(RefusalCode::Expired, format!("the ticket ended at {}", said.expires)));

@@ -1,5 +1,6 @@
 //! How slow the other side may be: it may stall for a while, but over a whole piece it must keep a minimum rate.
 
+use bytes::{BufMut as _, Bytes, BytesMut};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -26,18 +27,19 @@ impl Pace {
         self.stall + Duration::from_secs_f64(bytes as f64 / f64::from(self.bytes_per_second_min.max(1)))
     }
 
-    /// Fills `buffer`.
-    pub(super) async fn read(&self, stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::Result<()> {
-        let end = Instant::now() + self.allowance(buffer.len());
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let read = timeout_at(self.next(end), stream.read(&mut buffer[filled..])).await.map_err(|_| late())??;
+    /// Reads `length` bytes, into memory that nobody writes zeros to first.
+    pub(super) async fn read(&self, stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Bytes> {
+        let end = Instant::now() + self.allowance(length);
+        let mut buffer = BytesMut::with_capacity(length);
+        while buffer.len() < length {
+            let left = length - buffer.len();
+            let mut room = (&mut buffer).limit(left);
+            let read = timeout_at(self.next(end), stream.read_buf(&mut room)).await.map_err(|_| late())??;
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            filled += read;
         }
-        Ok(())
+        Ok(buffer.freeze())
     }
 
     /// Writes all of `bytes`.

@@ -13,7 +13,7 @@ pub(super) const GROUP: u32 = GROUP_LEAVES as u32;
 
 /// A run of leaves as it came in; not verified yet.
 pub(super) struct RawRange {
-    siblings: Vec<u8>,
+    siblings: Bytes,
     leaves: Bytes,
 }
 
@@ -25,11 +25,9 @@ pub(super) async fn read_range(
     pace: &Pace,
 ) -> io::Result<RawRange> {
     let hashes = range_proof_hashes(meta, first, count).map_err(io::Error::other)?;
-    let mut siblings = vec![0; 32 * hashes];
-    pace.read(stream, &mut siblings).await?;
-    let mut leaves = vec![0; count as usize * LEAF_BYTES];
-    pace.read(stream, &mut leaves).await?;
-    Ok(RawRange { siblings, leaves: leaves.into() })
+    let siblings = pace.read(stream, 32 * hashes).await?;
+    let leaves = pace.read(stream, count as usize * LEAF_BYTES).await?;
+    Ok(RawRange { siblings, leaves })
 }
 
 /// Writes a run of leaves.

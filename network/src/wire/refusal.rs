@@ -82,6 +82,8 @@ pub enum RefusalCode {
     Damaged = 52,
     /// The capability was taken back by its owner.
     Revoked = 53,
+    /// A ticket for more bytes than any placement comes to.
+    TicketTooLarge = 54,
 }
 
 impl Refusal {

@@ -188,8 +188,9 @@ async fn two_nodes_without_a_direct_path_meet_at_the_relay_which_meters_them() {
 
     let path = there_and_back(&owner, &address, &disk, 22).await;
     assert_eq!(path, PathKind::Relayed);
-    assert!(relay.relayed_bytes() > 2 << 22, "{} bytes", relay.relayed_bytes());
-    assert_eq!(relay.clients(), 2);
+    let figures = relay.meter().figures();
+    assert!(figures.received_bytes > 2 << 22 && figures.sent_bytes > 2 << 22, "{figures:?}");
+    assert_eq!((figures.clients, figures.slowed_bytes), (2, 0), "{figures:?}");
     let config = TransferClientConfig { allow_relayed: false, ..TransferClientConfig::default() };
     let direct_only = TransferClient::connect(&owner, &address, CHAIN, read_access(), config).await;
     assert!(matches!(direct_only.err().unwrap(), TransferError::RelayedOnly { .. }));
@@ -229,7 +230,7 @@ async fn the_relay_serves_whom_its_policy_admits_and_survives_garbage() {
     let guest = QuicEndpoint::bind(via(&relay, OWNER, true)).await.unwrap();
     assert!(guest.wait_online(PATIENCE).await);
     assert!(!outcast.wait_online(Duration::from_secs(2)).await);
-    assert_eq!(relay.clients(), 1);
+    assert_eq!(relay.meter().figures().clients, 1);
     outcast.close().await;
     guest.close().await;
 }

@@ -13,6 +13,7 @@ async fn tickets_that_do_not_hold_are_refused_with_their_code() {
         (signed(Ticket { direction: Direction::Read, ..ticket() }, HEAVY), RefusalCode::WrongDirection),
         (signed(Ticket { expires: TimeMs::new(START_MS), ..ticket() }, HEAVY), RefusalCode::Expired),
         (signed(Ticket { issuer: id(9), ..ticket() }, 9), RefusalCode::UntrustedIssuer),
+        (signed(Ticket { bytes_max: u64::MAX, ..ticket() }, HEAVY), RefusalCode::TicketTooLarge),
         (signed(ticket(), 9), RefusalCode::BadSignature),
         (
             Access::Write { ticket: Signed::new(ticket(), &key(HEAVY), &ChainId::new([1; 32])) },
@@ -139,4 +140,57 @@ async fn a_capability_that_is_taken_back_ends_the_session_and_opens_no_other() {
     assert_eq!(code(&again.err().unwrap()), RefusalCode::Revoked);
     let other = stage.connect(read(capability())).await.unwrap();
     other.read_range(&meta, 0, 10).await.unwrap();
+}
+
+/// Alice has a ticket to one holder and shows it to another that trusts the same heavy node.
+#[tokio::test(start_paused = true)]
+async fn a_ticket_to_one_holder_opens_no_other() {
+    let stage = Stage::new();
+    let disk = Disk::new(FRIEND, id(HEAVY));
+    disk.quote_for(id(OWNER), REQUEST, 20);
+    let server = TransferServer::new(TransferConfig::default(), id(FRIEND), disk.clone(), TestClock::start());
+    open_doors(Arc::new(stage.network.endpoint(id(FRIEND))), vec![Arc::new(server)]);
+    let config = TransferClientConfig::default();
+    let other = TransferClient::connect(&*stage.owner, &bare(FRIEND), CHAIN, write(), config).await;
+    assert_eq!(code(&other.err().unwrap()), RefusalCode::Foreign);
+    stage.connect(write()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_ends_during_the_session_is_refused_when_it_is_shown_again() {
+    let stage = Stage::new();
+    let soon = Ticket { expires: TimeMs::new(START_MS + 30_000), ..ticket() };
+    let access = Access::Write { ticket: Signed::new(soon, &key(HEAVY), &CHAIN) };
+    let client = stage.connect(access.clone()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    // What was let in may finish what it began: the ticket's bytes bound it, and its placement's expiry the registration.
+    client.upload(Arc::new(batch(1, 20).1), &quiet).await.unwrap();
+    assert_eq!(code(&stage.connect(access).await.err().unwrap()), RefusalCode::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_begins_no_more_batches_than_its_ticket_has_bytes_for() {
+    let stage = Stage::new();
+    let small = Ticket { bytes_max: 2 * MIB, ..ticket() };
+    let access = Access::Write { ticket: Signed::new(small, &key(HEAVY), &CHAIN) };
+    let (connection, _hello) = raw_session(&*stage.owner, access).await;
+    for seed in 0..2 {
+        let begun = say(&connection, &TransferRequest::Begin(batch(seed, 20).2)).await;
+        assert!(matches!(begun, TransferReply::Have(_)), "{begun:?}");
+    }
+    let third = say(&connection, &TransferRequest::Begin(batch(2, 20).2)).await;
+    assert_eq!(refused(&third), RefusalCode::TicketSpent);
+}
+
+/// A hello longer than any may be is refused by its length, before a byte of it is kept.
+#[tokio::test(start_paused = true)]
+async fn an_oversized_ticket_is_refused_by_its_length() {
+    let stage = Stage::new();
+    let connection = stage.owner.connect(&bare(HOLDER), Protocol::Transfer).await.unwrap();
+    let mut stream = connection.open_bi().await.unwrap();
+    let mut hello = (64 * 1_024_u32).to_le_bytes().to_vec();
+    hello.extend([0, TRANSFER_VERSION]);
+    stream.send.write_all(&hello).await.unwrap();
+    let reply = read_frame::<TransferReply>(&mut stream.recv).await.unwrap().unwrap();
+    assert_eq!(refused(&reply), RefusalCode::Malformed);
 }
