@@ -27,5 +27,5 @@ pub use promises::{NotPromised, Promises, RESERVED_MS};
 pub use prover::{Proven, Prover};
 pub use readers::Readers;
 pub use run::{HolderConfig, HolderError, HolderHandle, HolderNews, start};
-pub use service::{HolderService, SharedService};
+pub use service::{Doors, HolderService, SharedService};
 pub use submit::Sender;

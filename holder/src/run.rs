@@ -8,7 +8,7 @@ use crate::offer::Offer;
 use crate::promises::Promises;
 use crate::prover::{Proven, Prover};
 use crate::readers::Readers;
-use crate::service::{HolderService, SharedService};
+use crate::service::{Doors, HolderService, SharedService};
 use crate::submit::Sender;
 use holdfast_ledger::{Params, Profile};
 use holdfast_network::control::{ParentStatus, Reach, keep_online};
@@ -140,11 +140,10 @@ pub async fn start(config: HolderConfig, ledger: Arc<dyn Ledger>) -> Result<Hold
     let service = Arc::new(HolderService::new(
         config.key.clone(),
         chain,
-        Arc::clone(&issuers),
+        Doors { issuers: Arc::clone(&issuers), readers: Readers::new(Arc::clone(&ledger), params.clone()) },
         offer,
         vault.clone(),
         Arc::clone(&promises),
-        Readers::new(Arc::clone(&ledger), params.clone()),
         Arc::clone(&clock),
     ));
     let endpoint = Arc::new(QuicEndpoint::bind(quic_config(&config)).await?);

@@ -25,15 +25,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Blocks for which a quote can be registered.
 const QUOTE_BLOCKS: HeightDelta = HeightDelta::new(20_000);
 
+/// Whom a holder lets in.
+pub struct Doors {
+    /// Whose introductions count.
+    pub issuers: Arc<Issuers>,
+    /// Whose permissions to read count.
+    pub readers: Readers,
+}
+
 /// One holder, as others see it.
 pub struct HolderService {
     key: SecretKey,
     chain: ChainId,
-    issuers: Arc<Issuers>,
+    doors: Doors,
     offer: Offer,
     vault: Vault,
     promises: Arc<Promises>,
-    readers: Readers,
     clock: Arc<dyn Clock>,
     uploads: Mutex<HashMap<[u8; 32], Upload>>,
     /// Taken by whoever promises space or begins to use what was promised: one at a time, or two would take the same.
@@ -45,26 +52,24 @@ pub struct HolderService {
 }
 
 impl HolderService {
-    /// Answers for `key`'s holder, introduced by `issuers`.
+    /// Answers for `key`'s holder.
     pub fn new(
         key: SecretKey,
         chain: ChainId,
-        issuers: Arc<Issuers>,
+        doors: Doors,
         offer: Offer,
         vault: Vault,
         promises: Arc<Promises>,
-        readers: Readers,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let accepting = AtomicBool::new(offer.accepting);
         Self {
             key,
             chain,
-            issuers,
+            doors,
             offer,
             vault,
             promises,
-            readers,
             clock,
             uploads: Mutex::default(),
             room: Mutex::default(),
@@ -126,7 +131,7 @@ impl HolderService {
         if !self.accepting() {
             return Err(QuoteRefusal::NotAccepting);
         }
-        if !self.readers.admits(&request.placement().owner) {
+        if !self.doors.readers.admits(&request.placement().owner) {
             // The ledger would not take its registration: no room for a stranger to a private grid.
             return Err(QuoteRefusal::BadRequest);
         }
@@ -282,7 +287,7 @@ impl BatchService for SharedService {
     }
 
     fn trusts(&self, issuer: &Address) -> bool {
-        self.0.issuers.trusts(issuer)
+        self.0.doors.issuers.trusts(issuer)
     }
 
     async fn begin(&self, owner: Address, request: RequestId, meta: BatchMeta) -> Result<GroupSet, Refusal> {
@@ -324,7 +329,7 @@ impl BatchService for SharedService {
 
     async fn may_read(&self, capability: &Capability) -> Result<(), Refusal> {
         // The server has checked signature, reader, holder and end; whose a batch is, is checked batch by batch.
-        self.0.readers.check(capability, self.0.height()).await
+        self.0.doors.readers.check(capability, self.0.height()).await
     }
 
     async fn read(&self, owner: Address, meta: BatchMeta, first_leaf: u32, count: u32) -> Result<StoredRange, Refusal> {

@@ -207,19 +207,19 @@ fn what_ended_and_what_was_taken_back_is_refused() {
     scene.share(&["letter", "--for", "2s"], "short.grant");
     let short = scene.grant("short.grant");
     wait_for("the short grant ends at the holder", || {
-        (scene.ask_holder(&short, batch.clone()) == Err(RefusalCode::Expired)).then_some(())
+        (scene.ask_holder(&short, batch) == Err(RefusalCode::Expired)).then_some(())
     });
     assert_eq!(scene.get_fails(&bob, "short.grant"), "grant-expired");
 
     let doomed = scene.grant("doomed.grant");
-    assert_eq!(scene.ask_holder(&doomed, batch.clone()), Ok(()));
+    assert_eq!(scene.ask_holder(&doomed, batch), Ok(()));
     assert_eq!(scene.alice.fail(&["share", "revoke", "ffffffff", "--yes"]).0, 10);
     assert_eq!(scene.alice.fail(&["share", "revoke", &id[..8]]).1["code"], "not-confirmed");
     let revoked = scene.alice.ask(&["share", "revoke", &id[..8], "--yes"]);
     let round = scene.round();
     assert_eq!(revoked["revoked"][0]["grant"], id.as_str());
     wait_for("the holder hears of it", || {
-        (scene.ask_holder(&doomed, batch.clone()) == Err(RefusalCode::Revoked)).then_some(())
+        (scene.ask_holder(&doomed, batch) == Err(RefusalCode::Revoked)).then_some(())
     });
     assert!(scene.round() <= round + 2, "within two rounds");
     assert_eq!(scene.get_fails(&bob, "doomed.grant"), "grant-revoked");

@@ -123,7 +123,7 @@ mod tests {
 
     fn nodes(count: u8) -> Vec<HeavyNode> {
         let node = |number: u8| HeavyNode {
-            rpc_url: (number % 2 == 0).then(|| format!("http://192.0.2.{number}:7450")),
+            rpc_url: number.is_multiple_of(2).then(|| format!("http://192.0.2.{number}:7450")),
             ..HeavyNode::unknown(NodeAddr::bare(Address::new([number; 32])))
         };
         (0..count).map(node).collect()

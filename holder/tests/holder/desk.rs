@@ -4,7 +4,7 @@ use crate::batch::{Batch, GROUPS, MIB};
 use crate::chain::{PRICE, address, key, params};
 use crate::grants::Grants;
 use bytes::Bytes;
-use holdfast_holder::{HolderService, Issuers, Offer, Promises, Readers, SharedService};
+use holdfast_holder::{Doors, HolderService, Issuers, Offer, Promises, Readers, SharedService};
 use holdfast_ledger::statement::{Quote, Receipt};
 use holdfast_ledger::{Params, Profile};
 use holdfast_network::control::{CheckedQuoteRequest, QuoteService};
@@ -86,11 +86,10 @@ impl Desk {
         let service = HolderService::new(
             key(HOLDER),
             CHAIN,
-            issuers,
+            Doors { issuers, readers: Readers::new(Arc::clone(&grants) as _, board.params) },
             offer,
             vault.clone(),
             Arc::clone(&promises),
-            Readers::new(Arc::clone(&grants) as _, board.params),
             Arc::clone(&clock) as Arc<dyn Clock>,
         );
         Self { vault, promises, clock, grants, service: SharedService(Arc::new(service)) }

@@ -90,6 +90,7 @@ impl Play {
         self.holder = Some(life);
     }
 
+    #[allow(clippy::async_yields_async, reason = "a life holds its upload, which others wait for")]
     async fn start_owner(&mut self, source: &Arc<MemoryBatch>) {
         let (config, source) = (self.config(OWNER), source.clone() as Arc<dyn UploadSource>);
         let (parent, record) = (self.parent.clone(), self.record.clone());
