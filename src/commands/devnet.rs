@@ -24,10 +24,14 @@ use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
 use holdfast_wallet::Words;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Funded accounts that are printed.
 const ACCOUNTS: u32 = 3;
 const FUNDS: Amount = Amount::hold(1_000_000);
+/// How long holders may take to be found by the first heavy node before the network is announced all the same.
+const ONLINE_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const FAUCET_FUNDS: Amount = Amount::hold(100_000_000);
 
 #[derive(Debug, Args)]
@@ -94,6 +98,7 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
         tokio::join!(heavy::start(config, args.rpc_listen, None, Some(faucet)), try_join_all(others));
     let (mut service, mut others) = (service?, others?);
     let mut holders = start_holders(&service, &others, &dir, &args).await?;
+    until_online(context, &service, &holders).await;
     announce(context, &service, &dir, &args, &holders, &others);
     let outcome = tokio::select! {
         stopped = service.stopped() => Err(heavy::explain_stop(&stopped)),
@@ -105,6 +110,18 @@ pub async fn run(context: &Context, args: DevnetArgs) -> Outcome {
     service.shutdown().await;
     join_all(others.into_iter().map(|other| other.part.shutdown())).await;
     outcome
+}
+
+/// Waits until the first heavy node knows of every holder, so that whoever is told of the network can use it.
+async fn until_online(context: &Context, service: &HeavyService, holders: &[Holder]) {
+    let node = service.handle();
+    let deadline = tokio::time::Instant::now() + ONLINE_WITHIN;
+    while let Some(missing) = holders.iter().find(|holder| !node.is_online(&holder.address)) {
+        if tokio::time::Instant::now() > deadline {
+            return context.output.note(format!("holder {} is not online yet", missing.number));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Waits for the first holder that ends; a network without holders waits for ever.
@@ -176,7 +193,8 @@ fn announce(
     }
     text += &format!("\nholders with {} each at {} per GiB per 30 days\n", bytes(args.quota.as_u64()), args.price);
     for holder in holders {
-        text += &format!("  {}  {}\n", holder.address, holder.options.dir.display());
+        let address = holder.address.to_text(NetworkPrefix::Devnet);
+        text += &format!("  {address}  {}\n", holder.options.dir.display());
     }
     for other in others {
         text += &format!("\nheavy node {}  {}", other.address.to_text(NetworkPrefix::Devnet), other.rpc);
@@ -191,7 +209,7 @@ fn announce(
         .map(|holder| {
             let (dir, parent) = (&holder.options.dir, &holder.options.parent);
             serde_json::json!({
-                "address": holder.address, "number": holder.number, "dir": dir, "parent": parent, "pid": holder.pid(),
+                "address": holder.address.to_text(NetworkPrefix::Devnet), "number": holder.number, "dir": dir, "parent": parent, "pid": holder.pid(),
             })
         })
         .collect();

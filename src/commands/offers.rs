@@ -80,7 +80,7 @@ pub async fn run(context: &Context, args: OffersArgs) -> Outcome {
 async fn all(rpc: &RpcClient, ask: &OffersAsk) -> Result<Vec<HolderView>, Failure> {
     let (mut offers, mut first) = (Vec::new(), 0);
     loop {
-        let page = rpc.market_offers(ask.clone(), Some(PageAsk::from(first).limit(PAGE_ROWS_MAX))).await?;
+        let page = rpc.market_offers(Some(ask.clone()), Some(PageAsk::from(first).limit(PAGE_ROWS_MAX))).await?;
         offers.extend(page.rows);
         match page.next {
             Some(next) => first = next,

@@ -86,14 +86,11 @@ fn stores_and_reads(owner: Nat, holders: Nat, path: &str) {
     let Some(village) = Village::new(folder.path(), owner, holders) else { return };
     let (file, content) = (folder.path().join("file"), noise(3_000_000, 5));
     fs::write(&file, &content).unwrap();
-    // Holders come online one after the other.
-    let put = ["put", file.to_str().unwrap(), "--yes"];
-    let mut refused = String::new();
-    let stored: Value = wait_for("three holders that take it", || {
-        let output = village.owner.run(&put);
-        refused = String::from_utf8_lossy(&output.stderr).into_owned();
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    wait_for("three holders that are online", || {
+        let online = village.owner.ask(&["offers", "--online"]).as_array().unwrap().len();
+        (online == HOLDERS).then_some(())
     });
+    let stored = village.owner.ask(&["put", file.to_str().unwrap(), "--yes"]);
     let (relayed, batches) = (stored["relayed_bytes"].as_u64().unwrap(), stored["cost"]["batches"].as_u64().unwrap());
     match path {
         "direct" => assert_eq!(relayed, 0, "{stored}"),

@@ -282,7 +282,7 @@ fn associated(file: &File) -> Vec<u8> {
 /// Writes `bytes` to a new file that only its owner can read: beside it first, synced, then linked into place, so that
 /// neither half a keystore nor an overwritten one can be left behind.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder)?;
     let beside = path.with_extension(format!("new-{}", std::process::id()));
     let _ = fs::remove_file(&beside);
@@ -297,10 +297,15 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// As [`write_private`], in place of what lies there.
 pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     let beside = path.with_extension(format!("next-{}", std::process::id()));
     let _ = fs::remove_file(&beside);
     write_private(&beside, bytes)?;
     fs::rename(&beside, path)?;
     fs::File::open(folder)?.sync_all()
+}
+
+/// Where a file lies; a bare name has an empty parent, which cannot be opened.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }

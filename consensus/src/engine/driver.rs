@@ -27,6 +27,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
+/// How long a node that must not decide the next height goes on handing out what was decided: who stops at once may leave
+/// others without the last block, who then wait for it and never learn that they must stop, too.
+const PARTING: Duration = Duration::from_secs(10);
+/// What the application could not do when it does not know the rules of the next height.
+const GO_ON: &str = "go on";
 /// Complete blocks of the height after next that wait for us to get there.
 const EARLY_BLOCKS_MAX: usize = 4;
 
@@ -61,7 +66,7 @@ pub(crate) struct NextHeight {
 impl NextHeight {
     pub(crate) fn new<A: LedgerApp>(app: &A, after_synced: bool) -> Result<Self, Fault> {
         let height = app.tip().0.next();
-        let config = app.config_for(height).map_err(|error| Fault::App { action: "go on", height, error })?;
+        let config = app.config_for(height).map_err(|error| Fault::App { action: GO_ON, height, error })?;
         let validators = EngineValidatorSet::new(&config.validators);
         Ok(Self { height, config, validators, since: Instant::now(), after_synced, told: false, round: 0 })
     }
@@ -115,7 +120,27 @@ impl<A: LedgerApp> Driver<A> {
                 },
             };
             if let Err(fault) = answered {
+                if matches!(fault, Fault::App { action: GO_ON, .. }) {
+                    // In vain if the engine ends before.
+                    let _ = tokio::time::timeout(PARTING, self.part(&mut questions)).await;
+                }
                 return fault.into();
+            }
+        }
+    }
+
+    /// Hands out what was decided, and leaves everything else unanswered, until the engine asks no more.
+    async fn part(&self, questions: &mut mpsc::Receiver<AppMsg<Holdfast>>) {
+        let mut unanswered = Vec::new();
+        while let Some(question) = questions.recv().await {
+            match question {
+                AppMsg::GetDecidedValues { range, reply } => match self.decided(range).await {
+                    Ok(values) => give(reply, values),
+                    Err(fault) => tracing::warn!(reason = %Stopped::from(fault), "a peer is not helped"),
+                },
+                AppMsg::GetHistoryMinHeight { reply } => give(reply, EngineHeight(self.shared.app.min_height())),
+                // A dropped question would be taken for an answer that failed.
+                question => unanswered.push(question),
             }
         }
     }
@@ -153,8 +178,11 @@ impl<A: LedgerApp> Driver<A> {
                 give(reply, outcome);
             }
             AppMsg::Decided { certificate, reply, .. } => {
-                self.commit(certificate).await?;
-                give(reply, ());
+                let committed = self.commit(certificate).await;
+                if matches!(committed, Ok(()) | Err(Fault::App { action: GO_ON, .. })) {
+                    give(reply, ());
+                }
+                committed?;
             }
             AppMsg::Finalized { evidence, reply, .. } => {
                 self.evidence.items.extend(convert::evidence(evidence).items);

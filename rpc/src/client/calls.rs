@@ -90,7 +90,7 @@ calls! {
     /// All holders with their offers.
     market_holders = Market::holders(page: Option<PageAsk>) -> Page<HolderView>;
     /// Holders that take batches and are what is asked for, the cheapest first.
-    market_offers = Market::offers(ask: OffersAsk, page: Option<PageAsk>) -> Page<HolderView>;
+    market_offers = Market::offers(ask: Option<OffersAsk>, page: Option<PageAsk>) -> Page<HolderView>;
     /// One holder.
     market_holder = Market::holder(holder: HolderRef) -> HolderView;
     /// One list of a holder.

@@ -32,7 +32,7 @@ pub trait MarketApi {
 
     /// Holders that take batches and are what is asked for, the cheapest first.
     #[method(name = "offers", blocking)]
-    fn offers(&self, ask: OffersAsk, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure>;
+    fn offers(&self, ask: Option<OffersAsk>, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure>;
 
     /// One holder, by number or address.
     #[method(name = "holder")]
@@ -77,7 +77,7 @@ pub(crate) fn describe(namespace: &mut Namespace<'_>) {
         .returns::<Page<HolderView>>();
     namespace
         .method("offers", "Holders that take batches and are what is asked for, the cheapest first.")
-        .needs::<OffersAsk>("ask")
+        .takes::<OffersAsk>("ask")
         .takes::<PageAsk>("page")
         .returns::<Page<HolderView>>();
     namespace

@@ -60,8 +60,8 @@ impl MarketApiServer for MarketNamespace {
         })
     }
 
-    fn offers(&self, ask: OffersAsk, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure> {
-        let look = self.look();
+    fn offers(&self, ask: Option<OffersAsk>, page: Option<PageAsk>) -> Result<Page<HolderView>, Failure> {
+        let (ask, look) = (ask.unwrap_or_default(), self.look());
         let mut rows = Vec::new();
         for (number, holder) in look.state.iter_holders().filter(|(_, holder)| ask.fits(holder)) {
             let row = look.holder_view(self.backend.as_ref(), number, holder)?;

@@ -43,7 +43,7 @@ fn example(method: &str, name: &str) -> Value {
         (_, "batch_log2") => json!(records::BATCH_LOG2),
         (_, "slots") => json!([0]),
         ("market_offers", "ask") => json!({ "regions": ["eu-west"] }),
-        (_, "ask") => json!({ "bytes": 1_000_000, "rounds": 10 }),
+        (_, "ask") => json!({ "bytes": 1_000_000, "rounds": 10, "data": 1, "parity": 0 }),
         (_, "prefix") => json!(world::proof().id().short()),
         (_, "record") => json!({ "table": "account", "number": 0 }),
         other => panic!("no example for {other:?}"),
@@ -180,14 +180,14 @@ async fn offers_are_found_by_what_holders_say_of_themselves() {
         (OffersAsk { price_max: Some(Amount::grains(1_000)), ..all.clone() }, vec![0]),
     ];
     for (ask, expected) in rows {
-        let page = client.market_offers(ask.clone(), None).await.unwrap();
+        let page = client.market_offers(Some(ask.clone()), None).await.unwrap();
         let found: Vec<u32> = page.rows.iter().map(|holder| holder.number.get()).collect();
         assert_eq!(found, expected, "{ask:?}");
         assert_eq!(page.total as usize, expected.len());
     }
-    let second = client.market_offers(all, Some(PageAsk::from(1).limit(1))).await.unwrap();
+    let second = client.market_offers(Some(all), Some(PageAsk::from(1).limit(1))).await.unwrap();
     assert_eq!((second.total, second.rows[0].number.get(), second.next), (2, 1, None));
-    let online = client.market_offers(OffersAsk { online: true, ..OffersAsk::default() }, None).await.unwrap();
+    let online = client.market_offers(Some(OffersAsk { online: true, ..OffersAsk::default() }), None).await.unwrap();
     assert!(online.rows.iter().all(|holder| holder.online));
 }
 

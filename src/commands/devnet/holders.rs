@@ -6,7 +6,7 @@ use crate::services::part::Part;
 use holdfast_holder::HolderHandle;
 use holdfast_ledger::Profile;
 use holdfast_node::load_or_create_identity;
-use holdfast_primitives::{Amount, NetworkPrefix, SecretKey};
+use holdfast_primitives::{Address, Amount, SecretKey};
 use holdfast_rpc::RpcClient;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,8 +26,8 @@ pub struct Options {
 
 /// A running holder.
 pub struct Holder {
-    /// Its account, as text.
-    pub address: String,
+    /// Its account.
+    pub address: Address,
     /// Its number on the ledger.
     pub number: u32,
     /// What it was started with.
@@ -81,7 +81,7 @@ pub async fn start(options: Options, own_process: bool) -> Result<Option<Holder>
     let started = if own_process { there(&options).await } else { here(&options).await };
     match started {
         Ok((number, place)) => {
-            let address = options.key()?.address().to_text(NetworkPrefix::Devnet);
+            let address = options.key()?.address();
             Ok(Some(Holder { address, number, options, place }))
         }
         Err(failure) if failure.code == HOLDER_LEFT => Ok(None),

@@ -229,10 +229,14 @@ impl Backend for World {
 
     async fn submit(&self, envelope: TxEnvelope) -> Result<TxId, SubmitError> {
         let mut chain = self.chain.lock().unwrap();
+        let id = envelope.signed.id();
+        let status = chain.pool.get(&id).map(|(_, status)| status);
+        if matches!(status, Some(TxStatus::Pending | TxStatus::Final { .. })) {
+            return Err(SubmitError::Refused { code: "tx_known".into(), message: format!("{id} is known") });
+        }
         let waiting = Pending::none(&chain.state, &envelope.signed.tx.sender);
         let admitted = admit(&chain.state, envelope.clone(), &waiting);
         admitted.map_err(|rule| SubmitError::Refused { code: rule.code().into(), message: rule.to_string() })?;
-        let id = envelope.signed.id();
         chain.pool.insert(id, (envelope, TxStatus::Pending));
         Ok(id)
     }
