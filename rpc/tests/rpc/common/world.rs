@@ -231,7 +231,7 @@ impl Backend for World {
         let mut chain = self.chain.lock().unwrap();
         let id = envelope.signed.id();
         let status = chain.pool.get(&id).map(|(_, status)| status);
-        if matches!(status, Some(TxStatus::Pending | TxStatus::Final { .. })) {
+        if matches!(status, Some(TxStatus::Final { .. })) {
             return Err(SubmitError::Refused { code: "tx_known".into(), message: format!("{id} is known") });
         }
         let waiting = Pending::none(&chain.state, &envelope.signed.tx.sender);
