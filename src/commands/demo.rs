@@ -8,6 +8,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{bytes, percent};
 use clap::Args;
 use holdfast_primitives::Amount;
+use holdfast_rpc::RpcClient;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub async fn run(context: &Context, args: DemoArgs) -> Outcome {
         None => std::env::current_exe()?,
     };
     let folder = tempfile::tempdir()?;
-    let demo = Demo::start(context, folder.path()).await?;
+    let mut demo = Demo::start(context, folder.path()).await?;
     let outcome = demo.play(&file).await;
     let stopped = demo.stop().await;
     outcome?;
@@ -49,6 +50,8 @@ struct Demo<'a> {
     folder: PathBuf,
     devnet: Child,
     network: Value,
+    /// The node that is asked.
+    rpc: String,
     started: Instant,
 }
 
@@ -66,16 +69,18 @@ impl<'a> Demo<'a> {
         let line = BufReader::new(stdout).lines().next_line().await?;
         let line = line.ok_or_else(|| Failure::other("the devnet ended before it listened"))?;
         let network: Value = serde_json::from_str(&line).map_err(Failure::other)?;
-        let demo = Self { context, folder: folder.to_owned(), devnet, network, started };
-        let rpc = text(&demo.network["rpc"]);
+        let rpc = text(&network["rpc"]).to_owned();
+        let demo = Self { context, folder: folder.to_owned(), devnet, network, rpc, started };
         demo.say(&format!(
-            "a network of {HEAVY} heavy nodes and {HOLDERS} holders, a process each, is up; one node answers at {rpc}"
+            "a network of {HEAVY} heavy nodes and {HOLDERS} holders, a process each, is up; one answers at {}",
+            demo.rpc
         ));
         Ok(demo)
     }
 
-    async fn play(&self, file: &Path) -> Outcome {
+    async fn play(&mut self, file: &Path) -> Outcome {
         let words = self.make_wallet().await?;
+        self.rpc = self.least_crowded().await?;
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("file").to_owned();
         self.store(file, &name).await?;
         let paid = self.watch_rounds().await?;
@@ -95,6 +100,20 @@ impl<'a> Demo<'a> {
             amount(&given["amount"])?
         ));
         Ok(text(&wallet["words"]).to_owned())
+    }
+
+    /// The heavy node with the fewest light nodes. Holders choose their parents themselves, so any other may happen to have as
+    /// many as the file needs, and then nobody would have to look further.
+    async fn least_crowded(&self) -> Result<String, Failure> {
+        let others = self.network["validators"].as_array().into_iter().flatten().map(|other| text(&other["rpc"]));
+        let mut least = None;
+        for url in std::iter::once(self.rpc.as_str()).chain(others) {
+            let children = RpcClient::connect(url)?.market_node().await?.children;
+            least = least.filter(|(fewest, _)| *fewest <= children).or(Some((children, url)));
+        }
+        let (children, url) = least.ok_or_else(|| Failure::other("the network has no heavy node"))?;
+        self.say(&format!("the owner's heavy node is the one at {url}, with {children} light nodes of its own"));
+        Ok(url.to_owned())
     }
 
     async fn store(&self, file: &Path, name: &str) -> Outcome {
@@ -333,7 +352,7 @@ impl<'a> Demo<'a> {
     async fn output(&self, who: &str, words: &[&str], input: &str) -> Result<String, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(words)
-            .args(["--json", "--network", "devnet", "--rpc", text(&self.network["rpc"]), "--data-dir"])
+            .args(["--json", "--network", "devnet", "--rpc", &self.rpc, "--data-dir"])
             .arg(self.folder.join(who))
             .arg("--password-file")
             .arg(self.folder.join("password"))
